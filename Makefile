@@ -1,0 +1,44 @@
+# make demo   a sandbox cluster with a sample shop, the bot, and a conversation
+# make test   everything that CI runs
+GO ?= go
+# Where the linter comes from; the version that .golangci.yml was written for.
+LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: demo test unit lint bench generate build sandbox
+
+# ARGS=--headless stays up and prints addresses; --pods N adds load.
+demo: sandbox
+	@mkdir -p bin
+	@cd sandbox && $(GO) build -o ../bin/demo ./demo
+	@exec bin/demo $(ARGS)
+
+build:
+	@mkdir -p bin
+	$(GO) build -o bin/bot ./cmd/bot
+
+# The control plane is built once and kept in the user's cache folder.
+sandbox:
+	@cd sandbox && $(GO) run ./build >/dev/null
+
+# Without a cluster: seconds.
+unit:
+	$(GO) test -short ./...
+
+# -count=1: the tests start programs that the cache of test results knows nothing of.
+test: sandbox
+	$(GO) vet ./...
+	$(GO) test -count=1 -timeout 15m ./...
+	cd sandbox && $(GO) test -count=1 -timeout 10m -gcflags=all=-dwarf=false ./...
+	$(MAKE) --no-print-directory lint
+
+lint:
+	$(GO) run $(LINT) run ./...
+
+# Everything in bench/RESULTS.md; takes about ten minutes.
+bench: sandbox build
+	bench/run.sh
+
+# Files made from others; a test fails where they are stale.
+generate:
+	$(GO) run ./cmd/bot config > docs/config.example.yaml
+	$(GO) run ./docs/generate > docs/sentences.md

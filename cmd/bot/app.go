@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/kube"
+	"github.com/firstmate-ops/firstmate/internal/skill"
+	"github.com/firstmate-ops/firstmate/internal/store"
+)
+
+// app is the parts of firstmate, put together. It is the only place that knows
+// a Writer, and hands it to the ledger alone.
+type app struct {
+	engine    *dialogue.Engine
+	ledger    *action.Ledger
+	reader    *kube.Reader
+	store     *store.SQLite
+	crew      *skill.Crew
+	catalogue *intents.Catalogue
+	log       *slog.Logger
+	metrics   *metrics
+}
+
+// appOptions is what a command asks of the app.
+type appOptions struct {
+	people   []access.Person
+	readOnly bool // no Writer is built at all
+	oneTurn  bool // the process lives for one turn: pods are asked for, not watched
+}
+
+// newApp puts the parts together. Nothing runs yet.
+func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOptions, log *slog.Logger) (*app, error) {
+	catalogue, err := intents.English()
+	if err != nil {
+		return nil, err
+	}
+	recognizer := compile(catalogue)
+	cluster, err := kube.Connect(c.Kubernetes.Kubeconfig, c.Kubernetes.Context, c.Kubernetes.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := kube.NewReader(cluster, kube.ReaderOptions{NoPods: opt.oneTurn}, log)
+	if err != nil {
+		return nil, err
+	}
+	path, err := c.statePath(getenv)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.OpenSQLite(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	var writer action.Writer
+	if !opt.readOnly {
+		writer = kube.NewWriter(cluster)
+	}
+	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter}
+	ledger := action.NewLedger(st, writer, reader, access.NewDirectory(opt.people), patience, log)
+	crew := skill.NewCrew(reader, ledger, catalogue)
+	handlers := crew.Handlers()
+	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	m := newMetrics()
+	inv := &inventory{reader: reader, aliases: c.Kubernetes.NamespaceAliases}
+	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), log)
+	return &app{engine: engine, ledger: ledger, reader: reader, store: st, crew: crew, catalogue: catalogue, log: log, metrics: m}, nil
+}
+
+// compiling is a recogniser that is made while the cluster is being looked at:
+// for a process that lives for one turn, either is most of its life.
+type compiling func() *intents.Recognizer
+
+func compile(c *intents.Catalogue) compiling {
+	made := sync.OnceValue(func() *intents.Recognizer { return intents.NewRecognizer(c) })
+	go made()
+	return made
+}
+
+// Recognize understands a sentence once the recogniser is made.
+func (c compiling) Recognize(text string, inv *intents.Inventory, open intents.Expect) intents.Result {
+	return c().Recognize(text, inv, open)
+}
+
+// Nearest names what is called almost so.
+func (c compiling) Nearest(name string, inv *intents.Inventory) []string {
+	return c().Nearest(name, inv)
+}
+
+// run watches the cluster and works off the journal until ctx ends; ready is
+// called once the cluster has been seen. What is being applied is finished.
+func (a *app) run(ctx context.Context, ready func(context.Context) error) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() { err = errors.Join(err, a.store.Close()) }()
+	defer cancel()
+	if err := a.reader.Start(ctx); err != nil {
+		return err
+	}
+	narrator := a.metrics.count(skill.NewNarrator(a.crew, a.engine, a.log))
+	var wg sync.WaitGroup
+	var ledgerErr error
+	wg.Go(func() { ledgerErr = a.ledger.Run(ctx, narrator) })
+	err = ready(ctx)
+	cancel()
+	wg.Wait()
+	return errors.Join(err, ledgerErr)
+}
+
+// inventory is the names of the cluster, as the recogniser needs them, made
+// anew when a name came or went.
+type inventory struct {
+	reader  *kube.Reader
+	aliases map[string]string
+
+	mu    sync.Mutex
+	names uint64
+	inv   *intents.Inventory
+}
+
+func (i *inventory) current() *intents.Inventory {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if n := i.reader.Names(); i.inv == nil || n != i.names {
+		i.inv, i.names = intents.NewInventory(i.data()), n
+	}
+	return i.inv
+}
+
+func (i *inventory) data() intents.InventoryData {
+	d := intents.InventoryData{
+		Clusters: []string{i.reader.Cluster()}, Namespaces: i.reader.Namespaces(), NamespaceAliases: i.aliases,
+	}
+	for _, w := range i.reader.All() {
+		d.Workloads = append(d.Workloads, intents.Workload{Name: w.Name, Namespace: w.Namespace, Kind: w.Kind})
+	}
+	return d
+}

@@ -1,0 +1,399 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+)
+
+// Config is the whole configuration. Every key is also a variable of the
+// environment: FIRSTMATE_ and the path in capitals, with _ for the dots.
+type Config struct {
+	Listen     string           `yaml:"listen" doc:"Where bot serve listens. Port 0 takes a free one."`
+	State      StateConfig      `yaml:"state"`
+	Kubernetes KubernetesConfig `yaml:"kubernetes"`
+	Access     AccessConfig     `yaml:"access"`
+	Web        WebConfig        `yaml:"web"`
+	Dialogflow DialogflowConfig `yaml:"dialogflow"`
+	Rollouts   RolloutsConfig   `yaml:"rollouts"`
+	Log        LogConfig        `yaml:"log"`
+}
+
+// StateConfig is where conversations and the journal are kept.
+type StateConfig struct {
+	Path string `yaml:"path" doc:"The SQLite file with conversations and the journal of changes. Empty: firstmate/firstmate.db in the user's state directory."`
+}
+
+// KubernetesConfig is which cluster is talked about.
+type KubernetesConfig struct {
+	Kubeconfig       string            `yaml:"kubeconfig" doc:"Empty: what kubectl would take ($KUBECONFIG, ~/.kube/config, the Pod's own account)."`
+	Context          string            `yaml:"context" doc:"Empty: the kubeconfig's current context."`
+	Namespace        string            `yaml:"namespace" doc:"Where names are looked for first. Empty: the context's namespace."`
+	NamespaceAliases map[string]string `yaml:"namespace_aliases" doc:"What people call namespaces, as in {production: prod}."`
+}
+
+// AccessConfig is who may do what. Who is not named here may only look.
+type AccessConfig struct {
+	People []PersonConfig `yaml:"people" doc:"Who may change things, a list of {name, speakers: [channel:id], user, groups, write}. user and groups are the Kubernetes user whose rights are used (impersonation). channel:* is everyone on a channel."`
+}
+
+// PersonConfig is one person.
+type PersonConfig struct {
+	Name     string   `yaml:"name"`
+	Speakers []string `yaml:"speakers"`
+	User     string   `yaml:"user"`
+	Groups   []string `yaml:"groups"`
+	Write    bool     `yaml:"write"`
+}
+
+// WebConfig is the HTTP API and the web console.
+type WebConfig struct {
+	Token        Secret   `yaml:"token" doc:"Bearer token of the API. Without one, the API is there on loopback only."`
+	AllowedHosts []string `yaml:"allowed_hosts" doc:"Host names besides loopback by which browsers may call the server."`
+}
+
+// DialogflowConfig is the Dialogflow webhooks.
+type DialogflowConfig struct {
+	ES ESConfig `yaml:"es"`
+}
+
+// ESConfig is the Dialogflow ES webhook; it is there once it has credentials.
+type ESConfig struct {
+	Username    string `yaml:"username" doc:"Basic authentication, as set in the agent's fulfillment page."`
+	Password    Secret `yaml:"password" doc:"Basic authentication."`
+	HeaderName  string `yaml:"header_name" doc:"Or a header of your own that the agent sends."`
+	HeaderValue Secret `yaml:"header_value" doc:"The header's value."`
+}
+
+// RolloutsConfig is how long a roll-out may stand still.
+type RolloutsConfig struct {
+	StuckAfter time.Duration `yaml:"stuck_after" doc:"How long an image that cannot be pulled or a crash loop is watched before the roll-out is called stuck."`
+	StillAfter time.Duration `yaml:"still_after" doc:"How long nothing may move where Kubernetes has no deadline itself."`
+}
+
+// LogConfig is the operator's log, on standard error.
+type LogConfig struct {
+	Level  string `yaml:"level" doc:"debug, info, warn or error."`
+	Format string `yaml:"format" doc:"text or json."`
+}
+
+// Secret is a value that is never shown: the value itself under its key, the
+// path of a file that holds it under key_file, or the name of an environment
+// variable under key_env.
+type Secret string
+
+// String hides the secret from logs and error messages.
+func (Secret) String() string { return "(hidden)" }
+
+// GoString hides the secret from %#v.
+func (Secret) GoString() string { return "(hidden)" }
+
+// defaults are the values of keys that nobody set.
+func defaults() Config {
+	return Config{
+		Listen:   "127.0.0.1:8080",
+		Rollouts: RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
+		Log:      LogConfig{Level: "info", Format: "text"},
+	}
+}
+
+// key is one key of the configuration.
+type key struct {
+	path  string // "dialogflow.es.password"
+	doc   string
+	value reflect.Value // of the field
+}
+
+func (k key) env() string {
+	return "FIRSTMATE_" + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
+}
+
+func (k key) secret() bool { return k.value.Type() == reflect.TypeFor[Secret]() }
+
+// keys lists the keys of a part of the configuration in the order of the struct.
+func keys(v reflect.Value, prefix string) []key {
+	var out []key
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		path := prefix + f.Tag.Get("yaml")
+		if f.Type.Kind() == reflect.Struct {
+			out = append(out, keys(v.Field(i), path+".")...)
+			continue
+		}
+		out = append(out, key{path: path, doc: f.Tag.Get("doc"), value: v.Field(i)})
+	}
+	return out
+}
+
+// loadConfig reads the file, if one is named, and the environment over it.
+func loadConfig(path string, getenv func(string) string) (Config, error) {
+	c := defaults()
+	ks := keys(reflect.ValueOf(&c).Elem(), "")
+	if path != "" {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return c, fault.Wrap(err, fault.Usage, "I cannot read the configuration: %v.", err)
+		}
+		if err := readYAML(b, &c, ks, path, getenv); err != nil {
+			return c, err
+		}
+	}
+	for _, k := range ks {
+		if err := fromEnv(k, getenv); err != nil {
+			return c, err
+		}
+	}
+	return c, c.check()
+}
+
+// readYAML checks the keys of a file, then takes its values over.
+func readYAML(b []byte, c *Config, ks []key, path string, getenv func(string) string) error {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return fault.Wrap(err, fault.Usage, "%s is not YAML: %v.", path, err)
+	}
+	if len(doc.Content) == 0 {
+		return nil // an empty file
+	}
+	root := doc.Content[0]
+	if err := resolve(root, "", ks, path, getenv); err != nil {
+		return err
+	}
+	d := yaml.NewDecoder(bytes.NewReader(mustMarshal(root)))
+	d.KnownFields(true)
+	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return fault.Wrap(err, fault.Usage, "%s: %v.", path, err)
+	}
+	return nil
+}
+
+func mustMarshal(n *yaml.Node) []byte {
+	b, err := yaml.Marshal(n)
+	if err != nil {
+		panic(err) // a tree that was just parsed
+	}
+	return b
+}
+
+// resolve refuses unknown keys and replaces key_file and key_env by the secret.
+func resolve(n *yaml.Node, prefix string, ks []key, file string, getenv func(string) string) error {
+	if n.Kind != yaml.MappingNode {
+		return fault.New(fault.Usage, "%s:%d: %s must be a mapping of keys.", file, n.Line, cmp.Or(strings.TrimSuffix(prefix, "."), "the configuration"))
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		name, val := n.Content[i], n.Content[i+1]
+		path := prefix + name.Value
+		if slices.ContainsFunc(ks, func(k key) bool { return k.path == path }) {
+			continue
+		}
+		if slices.ContainsFunc(ks, func(k key) bool { return strings.HasPrefix(k.path, path+".") }) {
+			if val.Kind == yaml.ScalarNode && val.Tag == "!!null" {
+				continue
+			}
+			if err := resolve(val, path+".", ks, file, getenv); err != nil {
+				return err
+			}
+			continue
+		}
+		if k, how, ok := secretKey(ks, path); ok {
+			s, err := k.read(how, val.Value, getenv)
+			if err != nil {
+				return err
+			}
+			name.Value, val.Kind, val.Tag, val.Value = k.path[strings.LastIndex(k.path, ".")+1:], yaml.ScalarNode, "!!str", s
+			continue
+		}
+		return fault.New(fault.Usage, "%s:%d: I know no key %s. Do you mean %s? “bot config” prints all keys.", file, name.Line, path, nearest(path, ks))
+	}
+	return nil
+}
+
+// secretKey finds the secret that path_file or path_env is about.
+func secretKey(ks []key, path string) (key, string, bool) {
+	for _, how := range []string{"_file", "_env"} {
+		if base, ok := strings.CutSuffix(path, how); ok {
+			for _, k := range ks {
+				if k.path == base && k.secret() {
+					return k, how, true
+				}
+			}
+		}
+	}
+	return key{}, "", false
+}
+
+// read fetches a secret from where it is.
+func (k key) read(how, where string, getenv func(string) string) (string, error) {
+	if how == "_env" {
+		v := getenv(where)
+		if v == "" {
+			return "", fault.New(fault.Usage, "%s_env names the variable %s, which is not set.", k.path, where)
+		}
+		return v, nil
+	}
+	b, err := os.ReadFile(where)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Usage, "%s_file: %v.", k.path, err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+// nearest is the known key that a wrong one is most like.
+func nearest(path string, ks []key) string {
+	return slices.MinFunc(ks, func(a, b key) int {
+		return cmp.Compare(levenshtein.ComputeDistance(a.path, path), levenshtein.ComputeDistance(b.path, path))
+	}).path
+}
+
+// fromEnv takes over a key's value from the environment.
+func fromEnv(k key, getenv func(string) string) error {
+	if k.secret() {
+		if where := getenv(k.env() + "_FILE"); where != "" {
+			s, err := k.read("_file", where, getenv)
+			if err != nil {
+				return err
+			}
+			k.value.SetString(s)
+		}
+		if v := getenv(k.env()); v != "" {
+			k.value.SetString(v)
+		}
+		return nil
+	}
+	v := getenv(k.env())
+	if v == "" {
+		return nil
+	}
+	if k.value.Kind() == reflect.String {
+		k.value.SetString(v)
+		return nil
+	}
+	fresh := reflect.New(k.value.Type()) // not merged into what the file says
+	if err := yaml.Unmarshal([]byte(v), fresh.Interface()); err != nil {
+		return fault.Wrap(err, fault.Usage, "%s: %v.", k.env(), err)
+	}
+	k.value.Set(fresh.Elem())
+	return nil
+}
+
+// check refuses what would only fail later.
+func (c Config) check() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fault.Wrap(err, fault.Usage, "listen is an address with a port, like 127.0.0.1:8080, not %q.", c.Listen)
+	}
+	for i, p := range c.Access.People {
+		name := cmp.Or(p.Name, fmt.Sprintf("person %d", i+1))
+		switch {
+		case p.Name == "":
+			return fault.New(fault.Usage, "access.people: person %d has no name.", i+1)
+		case len(p.Speakers) == 0:
+			return fault.New(fault.Usage, "access.people: %s has no speakers.", name)
+		case p.Write && p.User == "":
+			return fault.New(fault.Usage, "access.people: %s may write, so user must name the Kubernetes user to act as.", name)
+		}
+		for _, s := range p.Speakers {
+			if ch, id, ok := strings.Cut(s, ":"); !ok || ch == "" || id == "" {
+				return fault.New(fault.Usage, "access.people: %s: a speaker is channel:id, not %q.", name, s)
+			}
+		}
+	}
+	if es := c.Dialogflow.ES; (es.Username == "") != (es.Password == "") || (es.HeaderName == "") != (es.HeaderValue == "") {
+		return fault.New(fault.Usage, "dialogflow.es needs username and password, or header_name and header_value, or all four.")
+	}
+	if c.Rollouts.StuckAfter <= 0 || c.Rollouts.StillAfter <= 0 {
+		return fault.New(fault.Usage, "rollouts.stuck_after and rollouts.still_after are durations like 5s.")
+	}
+	return nil
+}
+
+// people is who the configuration lets in.
+func (c Config) people() []access.Person {
+	out := make([]access.Person, len(c.Access.People))
+	for i, p := range c.Access.People {
+		out[i] = access.Person{Name: p.Name, Speakers: p.Speakers, User: p.User, Groups: p.Groups, Write: p.Write}
+	}
+	return out
+}
+
+// statePath is the file with the journal.
+func (c Config) statePath(getenv func(string) string) (string, error) {
+	if c.State.Path != "" {
+		return c.State.Path, nil
+	}
+	dir, err := stateDir(getenv)
+	return filepath.Join(dir, "firstmate.db"), err
+}
+
+// stateDir follows the XDG Base Directory Specification.
+func stateDir(getenv func(string) string) (string, error) {
+	if d := getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "firstmate"), nil
+	}
+	home := getenv("HOME")
+	if home == "" {
+		u, err := user.Current()
+		if err != nil || u.HomeDir == "" {
+			return "", fault.New(fault.Usage, "I do not know where to keep my journal: set HOME, XDG_STATE_HOME or state.path.")
+		}
+		home = u.HomeDir
+	}
+	return filepath.Join(home, ".local", "state", "firstmate"), nil
+}
+
+func configCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Print a commented example configuration: every key, its default, its environment variable",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(*cobra.Command, []string) error { return writeExample(e.out) },
+	}
+}
+
+// writeExample prints every key, commented out, with its default.
+func writeExample(w io.Writer) error {
+	c := defaults()
+	var b strings.Builder
+	b.WriteString("# firstmate's configuration. Every key is optional; the values shown are the defaults.\n# A secret may also be KEY_file: the path of a file that holds it, or KEY_env: the name of a variable.\n")
+	var open []string
+	for _, k := range keys(reflect.ValueOf(&c).Elem(), "") {
+		parts := strings.Split(k.path, ".")
+		dirs, name := parts[:len(parts)-1], parts[len(parts)-1]
+		same := 0
+		for same < len(dirs) && same < len(open) && dirs[same] == open[same] {
+			same++
+		}
+		for i := same; i < len(dirs); i++ {
+			fmt.Fprintf(&b, "\n%s%s:", strings.Repeat("  ", i), dirs[i])
+		}
+		open = dirs
+		pad := strings.Repeat("  ", len(dirs))
+		val, err := yaml.Marshal(k.value.Interface())
+		if err != nil {
+			return fmt.Errorf("example of %s: %w", k.path, err)
+		}
+		env := k.env()
+		if k.secret() {
+			env += " or " + env + "_FILE"
+		}
+		fmt.Fprintf(&b, "\n%s# %s\n%s# Environment: %s\n%s#%s: %s", pad, k.doc, pad, env, pad, name, val)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+)
+
+// metrics is what firstmate says about itself on /metrics.
+type metrics struct {
+	registry *prometheus.Registry
+	turns    *prometheus.HistogramVec
+	actions  *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		turns: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "firstmate_intent_duration_seconds", Help: "How long intents take to answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"intent", "result"}),
+		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "firstmate_actions_total", Help: "Changes that ended, by how.",
+		}, []string{"intent", "outcome"}),
+	}
+	m.registry.MustRegister(m.turns, m.actions, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// time wraps handlers so that each is timed.
+func (m *metrics) time(handlers map[string]dialogue.Handler) map[string]dialogue.Handler {
+	out := make(map[string]dialogue.Handler, len(handlers))
+	for name, h := range handlers {
+		out[name] = dialogue.HandlerFunc(func(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
+			start := time.Now()
+			r, err := h.Handle(ctx, t)
+			result := "ok"
+			if err != nil {
+				result = "error"
+			}
+			m.turns.WithLabelValues(name, result).Observe(time.Since(start).Seconds())
+			return r, err
+		})
+	}
+	return out
+}
+
+// counting counts outcomes on their way to the people.
+type counting struct {
+	action.Reporter
+	m *metrics
+}
+
+func (m *metrics) count(r action.Reporter) action.Reporter { return counting{r, m} }
+
+// Outcome tells and counts the end of an entry.
+func (c counting) Outcome(ctx context.Context, e action.Entry) error {
+	err := c.Reporter.Outcome(ctx, e)
+	if err == nil {
+		c.m.actions.WithLabelValues(e.Intent, string(e.State)).Inc()
+	}
+	return err
+}

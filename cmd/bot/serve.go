@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/firstmate-ops/firstmate/internal/channel/dialogflow"
+	"github.com/firstmate-ops/firstmate/internal/channel/web"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+)
+
+const (
+	// stopLimit is how long requests in flight may take once the process is
+	// told to stop; with what is being applied it stays within 10 s.
+	stopLimit = 8 * time.Second
+	// serveGC trades time, of which there is plenty, for memory: what is kept
+	// of a cluster is large and changes little.
+	serveGC = 50
+	// dialogflowPatience leaves a second and a half of Dialogflow's five for
+	// the way there and back.
+	dialogflowPatience = 3500 * time.Millisecond
+)
+
+func serveCommand(e *env) *cobra.Command {
+	var file, listen string
+	var readOnly bool
+	cmd := &cobra.Command{
+		Use:   "serve [--config FILE] [--listen ADDRESS]",
+		Short: "Serve every configured channel until told to stop",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(file, e.getenv)
+			if err != nil {
+				return err
+			}
+			if listen != "" {
+				c.Listen = listen
+				if err := c.check(); err != nil {
+					return err
+				}
+			}
+			return serve(cmd.Context(), e, c, readOnly)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", e.getenv("FIRSTMATE_CONFIG"), "configuration file (environment: FIRSTMATE_CONFIG)")
+	cmd.Flags().StringVar(&listen, "listen", "", "address to listen on, over what the configuration says")
+	cmd.Flags().BoolVar(&readOnly, "read-only", false, "build no writer: nothing can be changed")
+	return cmd
+}
+
+// serve listens at once, so that probes get an answer, and opens the channels
+// when the cluster has been seen.
+func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
+	if e.getenv("GOGC") == "" {
+		debug.SetGCPercent(serveGC)
+	}
+	log, err := e.logger(c.Log)
+	if err != nil {
+		return err
+	}
+	a, err := newApp(ctx, c, e.getenv, appOptions{people: c.people(), readOnly: readOnly}, log)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return errors.Join(fault.Wrap(err, fault.Usage, "I cannot listen on %s: %v.", c.Listen, err), a.store.Close())
+	}
+	stopping, stopped := context.WithCancel(context.Background()) // ends streams
+	defer stopped()
+	var ready atomic.Bool
+	mux, err := routes(stopping, a, c, l.Addr(), &ready, log)
+	if err != nil {
+		return errors.Join(err, l.Close(), a.store.Close())
+	}
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	return a.run(ctx, func(ctx context.Context) error {
+		debug.FreeOSMemory() // seeing the cluster for the first time takes much that is not needed again
+		ready.Store(true)
+		log.Info("ready", "url", url(l.Addr()), "cluster", a.reader.Cluster())
+		if _, err := fmt.Fprintf(e.out, "FIRSTMATE_URL=%s\n", url(l.Addr())); err != nil {
+			return err
+		}
+		select {
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+		}
+		log.Info("stopping")
+		ready.Store(false)
+		stopped()
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		defer cancel()
+		return srv.Shutdown(limit)
+	})
+}
+
+func url(a net.Addr) string { return "http://" + a.String() }
+
+// loopback reports whether only this machine can reach an address.
+func loopback(a net.Addr) bool {
+	ap, err := netip.ParseAddrPort(a.String())
+	return err == nil && ap.Addr().IsLoopback()
+}
+
+// routes are the endpoints of what is configured; the rest answers 404.
+func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atomic.Bool, log *slog.Logger) (*http.ServeMux, error) {
+	channels := http.NewServeMux()
+	switch {
+	case c.Web.Token != "" || loopback(at):
+		web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.AllowedHosts}, a.engine, log).Routes(channels)
+	default:
+		log.Warn("the HTTP API and the web console are off: set web.token to open them beyond loopback")
+	}
+	if es := c.Dialogflow.ES; es != (ESConfig{}) {
+		h, err := dialogflow.NewES(dialogflow.ES{
+			Username: es.Username, Password: string(es.Password), HeaderName: es.HeaderName, HeaderValue: string(es.HeaderValue),
+		}, a.engine, a.catalogue, dialogflowPatience, log)
+		if err != nil {
+			return nil, err
+		}
+		h.Routes(channels)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { probe(w, true) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { probe(w, ready.Load()) })
+	mux.Handle("GET /metrics", a.metrics.handler())
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if !ready.Load() {
+			http.Error(w, "I am just starting or stopping. Please try again in a moment.", http.StatusServiceUnavailable)
+			return
+		}
+		channels.ServeHTTP(w, r)
+	})
+	return mux, nil
+}
+
+func probe(w http.ResponseWriter, ok bool) {
+	if !ok {
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ok") // who asked has gone if this fails
+}

@@ -1,0 +1,260 @@
+package intents
+
+import (
+	"slices"
+	"sort"
+)
+
+// automaton is all templates of a catalogue in one graph. Literal words are
+// numbered, so that following one is a binary search over integers.
+type automaton struct {
+	words     map[string]int32
+	types     []string // by edge label
+	sentences []sentence
+	nodes     []autoNode
+	wordEdges []wordEdge
+	slotEdges []slotEdge
+	accepts   []accept
+	sets      [][]fix // side effects of an edge; 0 is none
+	start     int32
+}
+
+// autoNode is a place between two words; its edges are slices of the
+// automaton's tables with all empty steps already taken.
+type autoNode struct {
+	words, wordsEnd     int32
+	slots, slotsEnd     int32
+	accepts, acceptsEnd int32
+}
+
+type wordEdge struct {
+	word, to, set int32
+}
+
+type slotEdge struct {
+	typ, to, set int32
+	slot         string
+}
+
+type accept struct {
+	sentence, set int32
+}
+
+// fix sets a slot to a value that the template gives.
+type fix struct {
+	slot  string
+	value any
+}
+
+// compiler builds the automaton in two steps: a graph with empty steps, then
+// the same without them.
+type compiler struct {
+	c     *Catalogue
+	a     *automaton
+	types map[string]int32
+	raw   []rawNode
+}
+
+type rawNode struct {
+	words []wordEdge
+	slots []slotEdge
+	eps   []rawEps
+	acc   int32 // sentence + 1
+}
+
+type rawEps struct {
+	to  int32
+	fix *fix
+}
+
+// openingRule names the rule that may precede the sentences of every intent
+// with a namespace.
+const openingRule = "opening"
+
+func compile(c *Catalogue) *automaton {
+	co := &compiler{c: c, a: &automaton{words: map[string]int32{}, sets: [][]fix{nil}}, types: map[string]int32{}}
+	start := co.add()
+	// "in staging, …" may open every sentence that has a place.
+	placed := co.add()
+	co.eps(start, placed, nil)
+	if r := c.rules[openingRule]; r != nil {
+		co.eps(co.build(r.node, nil, start), placed, nil)
+	}
+	for _, s := range slices.Concat(c.templates, c.answers) {
+		i := int32(len(co.a.sentences))
+		co.a.sentences = append(co.a.sentences, s)
+		from := start
+		d := c.intents[s.intent]
+		if d != nil && !s.answer {
+			if _, ok := d.slots["namespace"]; ok {
+				from = placed
+			}
+		}
+		end := co.build(s.node, d, from)
+		if co.raw[end].acc != 0 { // ends are never shared, save by an empty template
+			continue
+		}
+		co.raw[end].acc = i + 1
+	}
+	co.close(start)
+	return co.a
+}
+
+func (co *compiler) add() int32 {
+	co.raw = append(co.raw, rawNode{})
+	return int32(len(co.raw) - 1)
+}
+
+func (co *compiler) eps(from, to int32, f *fix) {
+	co.raw[from].eps = append(co.raw[from].eps, rawEps{to, f})
+}
+
+// build adds n behind from and returns the node where it ends.
+func (co *compiler) build(n *node, d *intentDef, from int32) int32 {
+	switch n.kind {
+	case nodeWord:
+		id, ok := co.a.words[n.word]
+		if !ok {
+			id = int32(len(co.a.words))
+			co.a.words[n.word] = id
+		}
+		to := co.add()
+		co.raw[from].words = append(co.raw[from].words, wordEdge{word: id, to: to})
+		return to
+	case nodeSlot:
+		typ := n.typ
+		if typ == "" {
+			typ = d.slots[n.slot].typ
+		}
+		id, ok := co.types[typ]
+		if !ok {
+			id = int32(len(co.a.types))
+			co.types[typ] = id
+			co.a.types = append(co.a.types, typ)
+		}
+		to := co.add()
+		co.raw[from].slots = append(co.raw[from].slots, slotEdge{typ: id, to: to, slot: n.slot})
+		return to
+	case nodeFix:
+		to := co.add()
+		co.eps(from, to, &fix{n.slot, n.value})
+		return to
+	case nodeRule:
+		return co.build(co.c.rules[n.word].node, d, from)
+	case nodeSeq:
+		for _, k := range n.kids {
+			from = co.build(k, d, from)
+		}
+		return from
+	case nodeOpt:
+		end := co.build(n.kids[0], d, from)
+		to := co.add()
+		co.eps(end, to, nil)
+		co.eps(from, to, nil)
+		return to
+	case nodeAlt:
+		to := co.add()
+		for _, k := range n.kids {
+			// A node of its own keeps the branches' fixed slots apart.
+			in := co.add()
+			co.eps(from, in, nil)
+			co.eps(co.build(k, d, in), to, nil)
+		}
+		return to
+	case nodePerm:
+		to := co.add()
+		co.permute(n.kids, d, from, to)
+		return to
+	}
+	return from
+}
+
+// permute adds every order of kids; orders share their beginnings.
+func (co *compiler) permute(kids []*node, d *intentDef, from, to int32) {
+	if len(kids) == 0 {
+		co.eps(from, to, nil)
+		return
+	}
+	for i, k := range kids {
+		in := co.add()
+		co.eps(from, in, nil)
+		rest := slices.Delete(slices.Clone(kids), i, i+1)
+		co.permute(rest, d, co.build(k, d, in), to)
+	}
+}
+
+// close takes all empty steps and keeps the nodes that a word leads to.
+func (co *compiler) close(start int32) {
+	a := co.a
+	ids := make([]int32, len(co.raw)) // raw node → node + 1
+	var queue []int32
+	intern := func(raw int32) int32 {
+		if ids[raw] == 0 {
+			queue = append(queue, raw)
+			ids[raw] = int32(len(queue))
+		}
+		return ids[raw] - 1
+	}
+	a.start = intern(start)
+	seen := make([]int32, len(co.raw)) // mark of the closure that saw it
+	var mark int32
+	for q := 0; q < len(queue); q++ {
+		n := autoNode{words: int32(len(a.wordEdges)), slots: int32(len(a.slotEdges)), accepts: int32(len(a.accepts))}
+		mark++
+		var walk func(raw int32, fixes []fix)
+		walk = func(raw int32, fixes []fix) {
+			// With fixed slots on the way the same node may be reached twice
+			// with different meaning, so only plain paths are remembered.
+			if len(fixes) == 0 {
+				if seen[raw] == mark {
+					return
+				}
+				seen[raw] = mark
+			}
+			r := &co.raw[raw]
+			set := int32(0)
+			if len(fixes) > 0 && (len(r.words) > 0 || len(r.slots) > 0 || r.acc > 0) {
+				set = int32(len(a.sets))
+				a.sets = append(a.sets, slices.Clone(fixes))
+			}
+			for _, e := range r.words {
+				a.wordEdges = append(a.wordEdges, wordEdge{e.word, intern(e.to), set})
+			}
+			for _, e := range r.slots {
+				a.slotEdges = append(a.slotEdges, slotEdge{e.typ, intern(e.to), set, e.slot})
+			}
+			if r.acc > 0 {
+				a.accepts = append(a.accepts, accept{r.acc - 1, set})
+			}
+			for _, e := range r.eps {
+				next := fixes
+				if e.fix != nil {
+					next = append(slices.Clone(fixes), *e.fix)
+				}
+				walk(e.to, next)
+			}
+		}
+		walk(queue[q], nil)
+		n.wordsEnd, n.slotsEnd, n.acceptsEnd = int32(len(a.wordEdges)), int32(len(a.slotEdges)), int32(len(a.accepts))
+		edges := a.wordEdges[n.words:n.wordsEnd]
+		sort.SliceStable(edges, func(i, j int) bool { return edges[i].word < edges[j].word })
+		a.nodes = append(a.nodes, n)
+	}
+}
+
+// follow returns the edges of n that a word takes.
+func (a *automaton) follow(n *autoNode, word int32) []wordEdge {
+	edges := a.wordEdges[n.words:n.wordsEnd]
+	lo, hi := 0, len(edges)
+	for lo < hi {
+		m := (lo + hi) / 2
+		if edges[m].word < word {
+			lo = m + 1
+		} else {
+			hi = m
+		}
+	}
+	for hi = lo; hi < len(edges) && edges[hi].word == word; hi++ {
+	}
+	return edges[lo:hi]
+}

@@ -1,0 +1,19 @@
+package intents
+
+// Workload is a thing of the cluster that can be named in a sentence.
+type Workload struct {
+	Name      string   `json:"name" yaml:"name"`
+	Namespace string   `json:"namespace" yaml:"namespace"`
+	Kind      string   `json:"kind" yaml:"kind"` // "Deployment", "StatefulSet", …
+	Aliases   []string `json:"aliases,omitempty" yaml:"aliases,omitempty"`
+}
+
+// InventoryData lists the names that exist now; the shape of the file that
+// `bot recognize --inventory` reads.
+type InventoryData struct {
+	Clusters         []string          `json:"clusters" yaml:"clusters"`
+	Namespaces       []string          `json:"namespaces" yaml:"namespaces"`
+	NamespaceAliases map[string]string `json:"namespace_aliases" yaml:"namespace_aliases"`
+	Nodes            []string          `json:"nodes" yaml:"nodes"`
+	Workloads        []Workload        `json:"workloads" yaml:"workloads"`
+}

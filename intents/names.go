@@ -1,0 +1,321 @@
+package intents
+
+import (
+	"cmp"
+	"maps"
+	"math/bits"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxNameTokens is how many spoken words a name may take.
+const maxNameTokens = 6
+
+// Inventory is the names that exist now, indexed for lookup. It is immutable:
+// when the cluster changes, a new one takes its place.
+type Inventory struct {
+	data       InventoryData
+	workloads  nameIndex
+	namespaces nameIndex
+	nodes      nameIndex
+}
+
+// NewInventory indexes the names.
+func NewInventory(d InventoryData) *Inventory {
+	inv := &Inventory{data: d.clone()}
+	for _, w := range d.Workloads {
+		inv.workloads.add(w.Name, w.Name)
+		for _, a := range w.Aliases {
+			inv.workloads.add(a, w.Name)
+		}
+	}
+	for _, n := range d.Namespaces {
+		inv.namespaces.add(n, n)
+	}
+	for _, alias := range slices.Sorted(maps.Keys(d.NamespaceAliases)) {
+		inv.namespaces.add(alias, d.NamespaceAliases[alias])
+	}
+	for _, n := range d.Nodes {
+		inv.nodes.add(n, n)
+	}
+	return inv
+}
+
+// Data returns the names the inventory was made of.
+func (inv *Inventory) Data() InventoryData {
+	if inv == nil {
+		return InventoryData{}
+	}
+	return inv.data.clone()
+}
+
+func (d InventoryData) clone() InventoryData {
+	d.Clusters = slices.Clone(d.Clusters)
+	d.Namespaces = slices.Clone(d.Namespaces)
+	d.NamespaceAliases = maps.Clone(d.NamespaceAliases)
+	d.Nodes = slices.Clone(d.Nodes)
+	d.Workloads = slices.Clone(d.Workloads)
+	for i := range d.Workloads {
+		d.Workloads[i].Aliases = slices.Clone(d.Workloads[i].Aliases)
+	}
+	return d
+}
+
+// nameIndex finds canonical names by what people say. Names are squashed: lower
+// case without separators, because "web admin", "web-admin" and "webadmin"
+// sound the same.
+type nameIndex struct {
+	exact map[string]int32 // squashed → entry
+	names []indexedName
+	// byLength keeps a fuzzy search to the names that can be near at all.
+	byLength map[int][]int32
+	maxLen   int
+	bySuffix map[string][]int32 // single words of a name → entries
+}
+
+type indexedName struct {
+	squashed  string
+	canonical string
+	mask      uint64 // letters that occur
+	digits    string
+	clash     bool // several canonical names squash to the same
+}
+
+func (x *nameIndex) add(said, canonical string) {
+	key := squash(said)
+	if key == "" || canonical == "" {
+		return
+	}
+	if x.exact == nil {
+		x.exact, x.byLength, x.bySuffix = map[string]int32{}, map[int][]int32{}, map[string][]int32{}
+	}
+	x.put(key, canonical)
+	if w := wordy(said); w != "" {
+		x.put(w, canonical)
+	}
+	i := x.exact[key]
+	for part := range strings.FieldsFuncSeq(strings.ToLower(said), isSeparator) {
+		if l := x.bySuffix[part]; len(l) == 0 || l[len(l)-1] != i {
+			x.bySuffix[part] = append(l, i)
+		}
+	}
+}
+
+func (x *nameIndex) put(key, canonical string) {
+	if i, ok := x.exact[key]; ok {
+		if x.names[i].canonical != canonical {
+			x.names[i].clash = true
+		}
+		return
+	}
+	i := int32(len(x.names))
+	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key)})
+	x.exact[key] = i
+	x.byLength[len(key)] = append(x.byLength[len(key)], i)
+	x.maxLen = max(x.maxLen, len(key))
+}
+
+// wordy is the squashed name with its digits said as words ("redis-2" is heard
+// as "redis two"), "" where there are none.
+func wordy(said string) string {
+	digits := [...]string{"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
+	var b strings.Builder
+	found := false
+	for _, p := range strings.FieldsFunc(strings.ToLower(said), isSeparator) {
+		if len(p) == 1 && isDigit(p[0]) {
+			b.WriteString(digits[p[0]-'0'])
+			found = true
+			continue
+		}
+		b.WriteString(p)
+	}
+	if !found {
+		return ""
+	}
+	return b.String()
+}
+
+// find looks a squashed name up. A name that stands for several is not found:
+// it must be asked about.
+func (x *nameIndex) find(key string) (string, bool) {
+	i, ok := x.exact[key]
+	if !ok || x.names[i].clash {
+		return "", false
+	}
+	return x.names[i].canonical, true
+}
+
+// repair finds the one name that key is a misspelling of: one slip in four
+// letters or more, two in eight or more. Two names equally near are no repair.
+// Digits are never repaired: redis-1 and redis-2 are different things.
+func (x *nameIndex) repair(key string) (name string, distance int, ok bool) {
+	limit := 0
+	switch {
+	case len(key) >= 8:
+		limit = 2
+	case len(key) >= 4:
+		limit = 1
+	default:
+		return "", 0, false
+	}
+	mask, digits := letterMask(key), digitsOf(key)
+	best := limit + 1
+	for l := len(key) - limit; l <= len(key)+limit; l++ {
+		for _, i := range x.byLength[l] {
+			n := &x.names[i]
+			if bits.OnesCount64(n.mask^mask) > 2*limit || n.digits != digits || min(len(n.squashed), len(key)) < 4 {
+				continue
+			}
+			d := osa(n.squashed, key, min(best, limit))
+			switch {
+			case d < best:
+				best, name, ok = d, n.canonical, !n.clash
+			case d == best && n.canonical != name:
+				ok = false
+			}
+		}
+	}
+	return name, best, ok && best <= limit
+}
+
+// nearest ranks names for "did you mean": names that share a word, then names
+// that are spelled alike.
+func (x *nameIndex) nearest(said string, n int) []string {
+	key := squash(said)
+	if key == "" {
+		return nil
+	}
+	type scored struct {
+		name string
+		d    int
+	}
+	best := map[string]int{}
+	note := func(i int32, d int) {
+		c := x.names[i].canonical
+		if old, ok := best[c]; !ok || d < old {
+			best[c] = d
+		}
+	}
+	limit := max(2, len(key)/2)
+	for l := max(1, len(key)-limit); l <= len(key)+limit; l++ {
+		for _, i := range x.byLength[l] {
+			if bits.OnesCount64(x.names[i].mask^letterMask(key)) <= 2*limit {
+				if d := osa(x.names[i].squashed, key, limit); d <= limit {
+					note(i, 2*d)
+				}
+			}
+		}
+	}
+	for _, part := range strings.FieldsFunc(strings.ToLower(said), isSeparator) {
+		for _, i := range x.bySuffix[part] {
+			note(i, 3)
+		}
+	}
+	out := make([]scored, 0, len(best))
+	for name, d := range best {
+		out = append(out, scored{name, d})
+	}
+	slices.SortFunc(out, func(a, b scored) int { return cmp.Or(cmp.Compare(a.d, b.d), strings.Compare(a.name, b.name)) })
+	var names []string
+	for _, s := range out[:min(n, len(out))] {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func isSeparator(r rune) bool {
+	return unicode.IsSpace(r) || r == '-' || r == '_' || r == '.' || r == '/' || r == ':'
+}
+
+// squash removes what is not heard of a name.
+func squash(s string) string {
+	clean := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= utf8.RuneSelf || (c >= 'A' && c <= 'Z') || isSeparator(rune(c)) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if isSeparator(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, s)
+}
+
+func letterMask(s string) uint64 {
+	var m uint64
+	for i := 0; i < len(s); i++ {
+		m |= 1 << (s[i] & 63)
+	}
+	return m
+}
+
+func digitsOf(s string) string {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if isDigit(s[i]) {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	b := make([]byte, 0, n)
+	for i := 0; i < len(s); i++ {
+		if isDigit(s[i]) {
+			b = append(b, s[i])
+		}
+	}
+	return string(b)
+}
+
+// osa is the optimal string alignment distance: insertions, deletions,
+// substitutions and swaps of neighbours; limit+1 where it is above limit. The
+// Levenshtein library counts a swap as two, which is the commonest slip.
+func osa(a, b string, limit int) int {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > limit {
+		return limit + 1
+	}
+	if len(b) > 63 {
+		if a == b {
+			return 0
+		}
+		return limit + 1
+	}
+	var rows [3][64]int
+	prev2, prev, cur := &rows[0], &rows[1], &rows[2]
+	for j := 0; j <= len(b); j++ {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		lowest := i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d := min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, prev2[j-2]+1)
+			}
+			cur[j] = d
+			lowest = min(lowest, d)
+		}
+		if lowest > limit {
+			return limit + 1
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return min(prev[len(b)], limit+1)
+}

@@ -1,0 +1,427 @@
+package intents
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+// maxFuzzy bounds the searches for misspelt names in one sentence.
+const maxFuzzy = 24
+
+// reading is one sentence on its way through the automaton. It is reused, so
+// that a sentence costs few allocations.
+type reading struct {
+	r        *Recognizer
+	inv      *Inventory
+	open     Expect
+	question bool
+	guarded  bool
+	fuzzy    int
+
+	tokens  []token
+	words   [][]wordReading
+	threads []thread
+	active  [][]int32
+	spans   [][]span // position × type
+	spanGen []int32  // the parse that filled it
+	parses  int32
+	best    []int32 // node → thread, valid where mark fits
+	mark    []int32
+	gen     int32
+}
+
+// wordReading is a template word that a token may stand for.
+type wordReading struct {
+	id   int32
+	cost float32
+}
+
+// thread is a path through the automaton; prev leads back to its beginning.
+type thread struct {
+	node, prev, set int32
+	slot            string
+	cost            float32
+	literals        int32
+	val             any
+}
+
+func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *reading {
+	rd, _ := r.scratch.Get().(*reading)
+	if rd == nil {
+		rd = &reading{r: r, best: make([]int32, len(r.a.nodes)), mark: make([]int32, len(r.a.nodes))}
+	}
+	rd.inv, rd.open, rd.question, rd.fuzzy = inv, open, question, 0
+	return rd
+}
+
+func (r *Recognizer) release(rd *reading) {
+	clear(rd.threads)
+	rd.threads = rd.threads[:0]
+	rd.inv, rd.tokens, rd.open = nil, nil, Expect{}
+	clear(rd.spans)
+	r.scratch.Put(rd)
+}
+
+// parse reads tokens as one sentence and returns its readings, best first.
+func (rd *reading) parse(tokens []token) []parsed {
+	r, a := rd.r, rd.r.a
+	n := len(tokens)
+	rd.tokens = tokens
+	if need := n * len(r.typeFns); len(rd.spans) < need {
+		rd.spans, rd.spanGen = make([][]span, need), make([]int32, need)
+	}
+	if rd.parses++; rd.parses == math.MaxInt32 {
+		clear(rd.spanGen)
+		rd.parses = 1
+	}
+	clear(rd.threads)
+	rd.threads = rd.threads[:0]
+	rd.words = rd.words[:0]
+	for i := range tokens {
+		rd.words = append(rd.words, rd.readWord(tokens[i].text))
+	}
+	for len(rd.active) < n+1 {
+		rd.active = append(rd.active, nil)
+	}
+	for i := range n + 1 {
+		rd.active[i] = rd.active[i][:0]
+	}
+	ends := rd.ends()
+	rd.push(0, thread{node: a.start, prev: -1})
+	found := map[int32]parsed{}
+	var order []int32
+	for pos := 0; pos <= n; pos++ {
+		live := rd.dedupe(pos)
+		for _, ti := range live {
+			t := rd.threads[ti]
+			node := &a.nodes[t.node]
+			if tail, ok := ends[pos]; ok && t.node != a.start {
+				for _, acc := range a.accepts[node.accepts:node.acceptsEnd] {
+					p, ok := rd.accept(acc, ti, tail)
+					if !ok {
+						continue
+					}
+					old, seen := found[acc.sentence]
+					if !seen {
+						order = append(order, acc.sentence)
+					}
+					if !seen || p.cost < old.cost {
+						found[acc.sentence] = p
+					}
+				}
+			}
+			if pos == n {
+				continue
+			}
+			for _, w := range rd.words[pos] {
+				for _, e := range a.follow(node, w.id) {
+					rd.push(pos+1, thread{node: e.to, prev: ti, set: e.set, cost: t.cost + w.cost, literals: t.literals + 1})
+				}
+			}
+			for _, e := range a.slotEdges[node.slots:node.slotsEnd] {
+				for _, s := range rd.typed(e.typ, pos) {
+					rd.push(s.end, thread{node: e.to, prev: ti, set: e.set, slot: e.slot, val: s.val, cost: t.cost + s.cost, literals: t.literals})
+				}
+			}
+			if t.node == a.start {
+				r.lead.each(tokens, pos, func(end int, _ string) {
+					rd.push(end, thread{node: t.node, prev: ti, cost: t.cost + costLead})
+				})
+			}
+			skip := func(end int, cost float32) {
+				rd.push(end, thread{node: t.node, prev: ti, cost: t.cost + cost, literals: t.literals})
+			}
+			r.filler.each(tokens, pos, func(end int, _ string) { skip(end, costFiller) })
+			if text := tokens[pos].text; text == "," || !hasLetter(text) && len(text) > 3 {
+				skip(pos+1, 0.001)
+			}
+		}
+	}
+	slices.Sort(order)
+	var out []parsed
+	for _, s := range order {
+		out = append(out, found[s])
+	}
+	sortParsed(out)
+	unique := out[:0]
+	for _, p := range out {
+		if !slices.ContainsFunc(unique, func(q parsed) bool { return sameMeaning(p, q) }) {
+			unique = append(unique, p)
+		}
+	}
+	return unique
+}
+
+// push adds a thread; dedupe drops what is worse at the same node.
+func (rd *reading) push(pos int, t thread) {
+	rd.threads = append(rd.threads, t)
+	rd.active[pos] = append(rd.active[pos], int32(len(rd.threads)-1))
+}
+
+// dedupe keeps the cheapest thread at each node, which makes the work linear in
+// the length of the sentence whatever the templates. Skipping words at a node
+// leads to the same node, never ahead of the position, so one pass suffices.
+func (rd *reading) dedupe(pos int) []int32 {
+	rd.gen++
+	if rd.gen == math.MaxInt32 {
+		clear(rd.mark)
+		rd.gen = 1
+	}
+	kept := rd.active[pos][:0]
+	for _, ti := range rd.active[pos] {
+		node := rd.threads[ti].node
+		if rd.mark[node] != rd.gen {
+			rd.mark[node] = rd.gen
+			rd.best[node] = int32(len(kept))
+			kept = append(kept, ti)
+			continue
+		}
+		at := rd.best[node]
+		if rd.worth(ti) < rd.worth(kept[at]) {
+			kept[at] = ti
+		}
+	}
+	rd.active[pos] = kept
+	return kept
+}
+
+func (rd *reading) worth(ti int32) float32 {
+	t := &rd.threads[ti]
+	return t.cost - bonusLiteral*float32(t.literals)
+}
+
+// ends returns the positions where a sentence may end, with what the polite
+// words behind cost.
+func (rd *reading) ends() map[int]float32 {
+	n := len(rd.tokens)
+	ends := map[int]float32{n: 0}
+	for pos := n - 1; pos > 0; pos-- {
+		if rd.isReason(pos) {
+			ends[pos] = 2 * costFiller
+			continue
+		}
+		skip := func(end int, _ string) {
+			if c, ok := ends[end]; ok {
+				if old, seen := ends[pos]; !seen || c+costFiller < old {
+					ends[pos] = c + costFiller
+				}
+			}
+		}
+		rd.r.tail.each(rd.tokens, pos, skip)
+		rd.r.filler.each(rd.tokens, pos, skip)
+		if t := rd.tokens[pos].text; t == "," || t == ";" {
+			skip(pos+1, "")
+		}
+	}
+	return ends
+}
+
+// maxReason bounds the words of a reason.
+const maxReason = 8
+
+// isReason reports a reason from pos to the end. A joining word in it might
+// begin another step, which must not be lost in silence.
+func (rd *reading) isReason(pos int) bool {
+	behind := rd.r.reason.longest(rd.tokens, pos)
+	if behind == pos || len(rd.tokens)-behind > maxReason {
+		return false
+	}
+	for i := behind; i < len(rd.tokens); i++ {
+		if rd.r.chain.longest(rd.tokens, i) > i {
+			return false
+		}
+	}
+	return true
+}
+
+// accept collects the slots of a thread that has come to the end of a template.
+func (rd *reading) accept(acc accept, ti int32, tail float32) (parsed, bool) {
+	r := rd.r
+	s := &r.a.sentences[acc.sentence]
+	p := parsed{intent: s.intent, at: s.at, terse: s.terse, cost: rd.worth(ti) + tail, slots: Slots{}}
+	if s.answer {
+		p.answer = true
+		if !rd.answers(&p) {
+			return p, false
+		}
+	}
+	d := r.c.intents[p.intent]
+	if d == nil {
+		return p, false
+	}
+	if d.spec.Risk == RiskWrite && (rd.guarded || (s.terse && rd.question)) {
+		return p, false
+	}
+	var targets targetVal
+	for _, f := range r.a.sets[acc.set] {
+		p.set(f, &targets)
+	}
+	for i := ti; i >= 0; i = rd.threads[i].prev {
+		t := &rd.threads[i]
+		if t.slot != "" && t.slot != ignored {
+			if v, ok := t.val.(targetVal); ok && t.slot == "targets" {
+				// Walking backwards: what was said earlier goes first.
+				targets.names = append(slices.Clone(v.names), targets.names...)
+				targets.unknown = append(slices.Clone(v.unknown), targets.unknown...)
+				if v.namespace != "" && !p.slots.Has("namespace") {
+					p.slots["namespace"] = v.namespace
+				}
+				if v.version != "" {
+					p.slots["version"] = v.version
+				}
+			} else if ok {
+				if len(v.names) == 0 {
+					return p, false
+				}
+				p.slots[t.slot] = v.names[0]
+			} else if old, said := p.slots[t.slot]; said && old != t.val {
+				return p, false // one slot said twice with different values
+			} else {
+				p.slots[t.slot] = t.val
+			}
+		}
+		for _, f := range r.a.sets[t.set] {
+			p.set(f, &targets)
+		}
+	}
+	if names := unique(targets.names); len(names) > 0 {
+		p.slots["targets"] = names
+	}
+	if len(targets.unknown) > 0 {
+		p.slots["unknown_target"] = strings.Join(targets.unknown, ", ")
+	}
+	for _, name := range d.order {
+		if f := d.slots[name].fallback; f != "" && !p.answer && !p.slots.Has(name) && !(name == "targets" && len(targets.unknown) > 0) {
+			if name == "targets" {
+				p.slots[name] = []string{f}
+			} else {
+				p.slots[name] = fixedValue(f)
+			}
+		}
+	}
+	return p, true
+}
+
+func (p *parsed) set(f fix, targets *targetVal) {
+	if f.slot == "targets" {
+		if s, ok := f.value.(string); ok {
+			targets.names = append([]string{s}, targets.names...)
+		}
+		return
+	}
+	if !p.slots.Has(f.slot) {
+		p.slots[f.slot] = f.value
+	}
+}
+
+func unique(names []string) []string {
+	var out []string
+	for _, n := range names {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	if slices.Contains(out, TargetAll) {
+		return []string{TargetAll}
+	}
+	return out
+}
+
+// answers decides whether an answer template holds for the open question, and
+// which intent it then belongs to.
+func (rd *reading) answers(p *parsed) bool {
+	const preferred = 0.25 // an answer beats sentences that could be one by chance
+	switch p.intent {
+	case "choice":
+		if len(rd.open.Choices) == 0 {
+			return false
+		}
+		p.intent = "amend"
+		p.cost -= preferred / 10 // what was offered is likelier than a free answer
+	case "confirm":
+		if !rd.open.Confirm {
+			return false
+		}
+		p.intent = "amend"
+	default:
+		if rd.open.Slot != p.intent || rd.open.Intent == "" {
+			return false
+		}
+		p.intent = rd.open.Intent
+	}
+	p.cost -= preferred
+	return true
+}
+
+// readWord lists the template words that a token may stand for.
+func (rd *reading) readWord(text string) []wordReading {
+	r := rd.r
+	var out []wordReading
+	if id, ok := r.a.words[text]; ok {
+		out = append(out, wordReading{id, 0})
+	} else if strings.IndexByte(text, '-') > 0 {
+		if id, ok := r.a.words[strings.ReplaceAll(text, "-", "")]; ok {
+			out = append(out, wordReading{id, 0})
+		}
+	}
+	for _, id := range r.heard[text] {
+		out = append(out, wordReading{id, costHeard})
+	}
+	if len(out) == 0 {
+		if id, ok := rd.repairWord(text); ok {
+			out = append(out, wordReading{id, costTypo})
+		}
+	}
+	return out
+}
+
+// repairWord finds the one template word that text is a misspelling of.
+// Inflections are no misspellings: "scaled" is not "scale" but the past.
+func (rd *reading) repairWord(text string) (int32, bool) {
+	r := rd.r
+	if len(text) < 4 || r.noFix[text] || r.never[text] || !hasLetter(text) || rd.fuzzy >= maxFuzzy || strings.ContainsAny(text, "0123456789/:.@") {
+		return 0, false
+	}
+	if rd.inv != nil {
+		if _, ok := rd.inv.workloads.exact[text]; ok {
+			return 0, false
+		}
+	}
+	rd.fuzzy++
+	limit := 1
+	if len(text) >= 8 {
+		limit = 2
+	}
+	best, word, ties := limit+1, "", 0
+	for l := len(text) - limit; l <= len(text)+limit; l++ {
+		for _, w := range r.repairs[l] {
+			if w[0] != text[0] && w[1] != text[0] {
+				continue
+			}
+			if d := osa(w, text, min(best, limit)); d < best {
+				best, word, ties = d, w, 0
+			} else if d == best && d <= limit {
+				ties++
+			}
+		}
+	}
+	if word == "" || ties > 0 || inflection(word, text) || inflection(text, word) {
+		return 0, false
+	}
+	return r.a.words[word], true
+}
+
+// inflection reports whether long is another form of short.
+func inflection(long, short string) bool {
+	stem := strings.TrimSuffix(strings.TrimSuffix(short, "e"), "y")
+	rest, ok := strings.CutPrefix(long, stem)
+	if !ok {
+		return false
+	}
+	switch strings.TrimPrefix(rest, "e") {
+	case "", "d", "s", "r", "rs", "ing", "ly", "ied", "ies", "ment", "n", "able":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,310 @@
+package intents
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// maxRunes bounds a sentence. What is longer is not cut but refused: the part
+// cut off might have said "don't".
+const maxRunes = 1000
+
+// maxCandidates bounds the other readings of a result.
+const maxCandidates = 3
+
+// Recognizer reads sentences. It is compiled once and safe for concurrent use;
+// the inventory comes with each sentence.
+type Recognizer struct {
+	c       *Catalogue
+	a       *automaton
+	lead    *phrases
+	filler  *phrases
+	tail    *phrases
+	reason  *phrases // "because …": may close a sentence with anything behind
+	guardS  *phrases
+	guardA  *phrases
+	chain   *phrases
+	article *phrases
+	before  *phrases
+	after   *phrases
+	and     *phrases
+	targets *phrases
+	numbers *phrases
+	lists   map[string]*phrases
+	kinds   map[string]bool // "deploy" of deploy/web
+	counted map[string]bool
+	never   map[string]bool // words that are no unknown name
+	noFix   map[string]bool // words that are what they are
+	env     map[string]bool
+	heard   map[string][]int32 // word → words it may be a mishearing of
+	repairs map[int][]string   // length → template words, for typing errors
+	types   map[string]func(*reading, int) []span
+	typeFns []func(*reading, int) []span // by edge label
+	scratch sync.Pool
+}
+
+// NewRecognizer compiles a catalogue.
+func NewRecognizer(c *Catalogue) *Recognizer {
+	w := &c.words
+	r := &Recognizer{
+		c: c, a: compile(c),
+		lead: newPhrases(w.lead), filler: newPhrases(w.filler), tail: newPhrases(w.tail), reason: newPhrases(w.reason),
+		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain),
+		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
+		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
+		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), env: set(w.env),
+		heard: map[string][]int32{}, repairs: map[int][]string{},
+	}
+	for _, value := range slices.Sorted(maps.Keys(w.targets)) {
+		for _, p := range w.targets[value] {
+			r.targets.add(p, value)
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(w.numbers)) {
+		r.numbers.add(p, strconv.Itoa(w.numbers[p]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.lists)) {
+		t := &phrases{}
+		for _, e := range c.lists[name] {
+			t.add(e.text, e.value)
+		}
+		r.lists[name] = t
+	}
+	for _, right := range slices.Sorted(maps.Keys(w.asr)) {
+		if id, ok := r.a.words[right]; ok {
+			for _, said := range w.asr[right] {
+				r.heard[said] = append(r.heard[said], id)
+			}
+		}
+	}
+	for _, word := range slices.Sorted(maps.Keys(r.a.words)) {
+		if len(word) >= 5 && hasLetter(word) {
+			r.repairs[len(word)] = append(r.repairs[len(word)], word)
+		}
+	}
+	r.bindTypes()
+	return r
+}
+
+func set(list []string) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, s := range list {
+		m[s] = true
+	}
+	return m
+}
+
+// Steps returns the steps of a chain.
+func (s Slots) Steps() []Intent {
+	switch v := s["steps"].(type) {
+	case []Intent:
+		return v
+	case []any:
+		var out []Intent
+		for _, e := range v {
+			if m, ok := e.(map[string]any); ok {
+				name, _ := m["intent"].(string)
+				slots, _ := m["slots"].(map[string]any)
+				out = append(out, Intent{Name: name, Slots: Slots(slots)})
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// Recognize reads one sentence. inv may be nil: then no name is known. open is
+// the question that waits for an answer, if any; a full sentence wins over it.
+//
+// A name that nothing matches is returned as slot unknown_target, with Ask set
+// to "targets" where the intent needs them: it is asked about, never guessed.
+func (r *Recognizer) Recognize(text string, inv *Inventory, open Expect) Result {
+	res := Result{Text: text, Intent: OutOfScope, Slots: Slots{}}
+	if utf8.RuneCountInString(text) > maxRunes || !utf8.ValidString(text) {
+		return res
+	}
+	tokens, question, quoted := r.tokenize(text)
+	if len(tokens) == 0 {
+		return res
+	}
+	rd := r.reading(inv, open, question)
+	defer r.release(rd)
+	rd.guarded = quoted || r.guarded(tokens)
+	best := rd.parse(tokens)
+	if len(best) == 0 {
+		if steps := rd.chain(tokens); steps != nil {
+			return r.chained(res, steps)
+		}
+		return res
+	}
+	return r.result(res, best)
+}
+
+// guarded reports a sentence that speaks about an act without wanting it.
+func (r *Recognizer) guarded(tokens []token) bool {
+	// Polite phrases hide the words they are made of: "if you don't mind".
+	polite := make([]bool, len(tokens)+1)
+	starts := make([]bool, len(tokens)+1)
+	starts[0] = true
+	for i := range tokens {
+		for _, t := range [...]*phrases{r.lead, r.filler, r.tail} {
+			end := t.longest(tokens, i)
+			if end > i+1 {
+				for j := i; j < end; j++ {
+					polite[j] = true
+				}
+			}
+		}
+		if starts[i] {
+			r.lead.each(tokens, i, func(e int, _ string) { starts[e] = true })
+			r.filler.each(tokens, i, func(e int, _ string) { starts[e] = true })
+			if tokens[i].text == "," {
+				starts[i+1] = true
+			}
+		}
+	}
+	for i := range tokens {
+		if polite[i] {
+			continue
+		}
+		if r.guardA.longest(tokens, i) > i || (starts[i] && r.guardS.longest(tokens, i) > i) {
+			return true
+		}
+	}
+	return false
+}
+
+// parsed is one reading of a whole sentence.
+type parsed struct {
+	intent string
+	slots  Slots
+	cost   float32
+	answer bool
+	terse  bool
+	at     place
+}
+
+// result turns the readings, best first, into what callers see.
+func (r *Recognizer) result(res Result, best []parsed) Result {
+	p := best[0]
+	res.Intent, res.Slots, res.Score = p.intent, p.slots, p.score()
+	if !p.answer {
+		res.Ask = r.ask(p)
+	}
+	for _, o := range best[1:] {
+		if o.cost-p.cost > margin || len(res.Candidates) == maxCandidates {
+			break
+		}
+		if r.writes(p.intent) || r.writes(o.intent) {
+			res.Candidates = append(res.Candidates, Candidate{Intent: o.intent, Slots: o.slots, Score: o.score()})
+		}
+	}
+	return res
+}
+
+// score maps what a reading cost to 0…1.
+func (p parsed) score() float64 {
+	s := 1 - float64(max(p.cost, 0))
+	return float64(int(min(1, max(s, 0.05))*1000+0.5)) / 1000
+}
+
+func (r *Recognizer) writes(intent string) bool {
+	d := r.c.intents[intent]
+	return d != nil && d.spec.Risk == RiskWrite
+}
+
+// ask names the first needed slot that was not said.
+func (r *Recognizer) ask(p parsed) string {
+	d := r.c.intents[p.intent]
+	if d == nil {
+		return ""
+	}
+	for _, name := range d.order {
+		s := d.slots[name]
+		if !s.required {
+			continue
+		}
+		if name == "targets" && p.slots.Has("unknown_target") {
+			return name
+		}
+		if !p.slots.Has(name) && !slices.ContainsFunc(s.or, p.slots.Has) {
+			return name
+		}
+	}
+	return ""
+}
+
+// chained makes one result of several steps.
+func (r *Recognizer) chained(res Result, steps []parsed) Result {
+	if len(steps) == 1 {
+		return r.result(res, steps)
+	}
+	list := make([]Intent, 0, len(steps))
+	res.Score = 1
+	for _, s := range steps {
+		list = append(list, Intent{Name: s.intent, Slots: s.slots})
+		res.Score = min(res.Score, s.score())
+		if res.Ask == "" {
+			res.Ask = r.ask(s)
+		}
+	}
+	res.Intent, res.Slots = "chain", Slots{"steps": list}
+	return res
+}
+
+// Nearest returns at most three workload names that name may have meant, the
+// likeliest first.
+func (r *Recognizer) Nearest(name string, inv *Inventory) []string {
+	if inv == nil {
+		return nil
+	}
+	return inv.workloads.nearest(name, 3)
+}
+
+// sortParsed puts the best reading first; the order of the catalogue decides
+// between equals, so that results do not change from run to run.
+func sortParsed(ps []parsed) {
+	slices.SortStableFunc(ps, func(a, b parsed) int { return cmp.Compare(a.cost, b.cost) })
+}
+
+// sameMeaning reports whether two readings would do the same.
+func sameMeaning(a, b parsed) bool {
+	if a.intent != b.intent || len(a.slots) != len(b.slots) {
+		return false
+	}
+	for k, v := range a.slots {
+		w, ok := b.slots[k]
+		if !ok {
+			return false
+		}
+		l, isList := v.([]string)
+		m, isList2 := w.([]string)
+		if isList && isList2 {
+			if !slices.Equal(l, m) {
+				return false
+			}
+			continue
+		}
+		if isList != isList2 || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+// joinSaid gives words back as they were said, for names nobody knows.
+func joinSaid(tokens []token) string {
+	var b strings.Builder
+	for i, t := range tokens {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(t.said)
+	}
+	return b.String()
+}

@@ -1,0 +1,232 @@
+package intents
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// node is a parsed template.
+type node struct {
+	kind  nodeKind
+	kids  []*node
+	word  string // literal word, rule name
+	slot  string
+	typ   string // of a slot span; "" is the declared type
+	value any    // of a fixed slot
+}
+
+type nodeKind uint8
+
+const (
+	nodeWord nodeKind = iota
+	nodeSeq
+	nodeAlt
+	nodeOpt
+	nodePerm // all of them in any order
+	nodeSlot
+	nodeFix
+	nodeRule
+)
+
+// maxPermuted bounds the orders that a permutation unfolds to.
+const maxPermuted = 4
+
+// parseTemplate reads the template syntax; the error says what is wrong and
+// where in the template.
+func parseTemplate(text string) (*node, error) {
+	p := &templateParser{s: text}
+	n, err := p.alternatives()
+	if err != nil {
+		return nil, err
+	}
+	if p.i < len(p.s) {
+		return nil, p.errorf("unexpected %q", p.s[p.i:p.i+1])
+	}
+	return n, nil
+}
+
+type templateParser struct {
+	s     string
+	i     int
+	depth int
+}
+
+func (p *templateParser) errorf(format string, args ...any) error {
+	return fmt.Errorf("column %d: %s", p.i+1, fmt.Sprintf(format, args...))
+}
+
+// alternatives reads a|b or a;b up to a closing bracket or the end.
+func (p *templateParser) alternatives() (*node, error) {
+	if p.depth++; p.depth > 40 {
+		return nil, p.errorf("brackets nest too deep")
+	}
+	defer func() { p.depth-- }()
+	var kids []*node
+	var sep byte
+	for {
+		n, err := p.sequence()
+		if err != nil {
+			return nil, err
+		}
+		kids = append(kids, n)
+		if p.i >= len(p.s) || (p.s[p.i] != '|' && p.s[p.i] != ';') {
+			break
+		}
+		if sep != 0 && sep != p.s[p.i] {
+			return nil, p.errorf("| and ; do not mix: add brackets")
+		}
+		sep = p.s[p.i]
+		p.i++
+	}
+	if len(kids) == 1 {
+		return kids[0], nil
+	}
+	if sep == ';' {
+		if len(kids) > maxPermuted {
+			return nil, p.errorf("more than %d parts in any order", maxPermuted)
+		}
+		return &node{kind: nodePerm, kids: kids}, nil
+	}
+	return &node{kind: nodeAlt, kids: kids}, nil
+}
+
+func (p *templateParser) sequence() (*node, error) {
+	seq := &node{kind: nodeSeq}
+	for p.i < len(p.s) {
+		switch c := p.s[p.i]; c {
+		case ' ', '\t', '\n':
+			p.i++
+		case '|', ';', ')', ']':
+			return seq, nil
+		case '(', '[':
+			p.i++
+			n, err := p.alternatives()
+			if err != nil {
+				return nil, err
+			}
+			want := byte(')')
+			if c == '[' {
+				want = ']'
+				n = &node{kind: nodeOpt, kids: []*node{n}}
+			}
+			if p.i >= len(p.s) || p.s[p.i] != want {
+				return nil, p.errorf("%q is not closed", string(c))
+			}
+			p.i++
+			seq.kids = append(seq.kids, n)
+		case '{', '<':
+			closer := "}"
+			if c == '<' {
+				closer = ">"
+			}
+			inner, _, ok := strings.Cut(p.s[p.i+1:], closer)
+			if !ok {
+				return nil, p.errorf("%q is not closed", string(c))
+			}
+			n, err := p.braced(c, inner)
+			if err != nil {
+				return nil, err
+			}
+			p.i += len(inner) + 2
+			seq.kids = append(seq.kids, n)
+		case '}', '>':
+			// "->" and "=>" are words; a lone one is a slip.
+			return nil, p.errorf("unexpected %q", string(c))
+		default:
+			j := p.i
+			for j < len(p.s) && !strings.ContainsRune(" \t\n|;()[]{}<", rune(p.s[j])) {
+				if p.s[j] == '>' && !(j > p.i && (p.s[j-1] == '-' || p.s[j-1] == '=')) {
+					break
+				}
+				j++
+			}
+			w := strings.ToLower(p.s[p.i:j])
+			if strings.Contains(w, "'") {
+				return nil, p.errorf("write %q out: sentences are matched with contractions expanded", w)
+			}
+			seq.kids = append(seq.kids, &node{kind: nodeWord, word: w})
+			p.i = j
+		}
+	}
+	return seq, nil
+}
+
+func (p *templateParser) braced(open byte, inner string) (*node, error) {
+	if open == '<' {
+		if !isIdent(inner) {
+			return nil, p.errorf("<%s> is not a rule name", inner)
+		}
+		return &node{kind: nodeRule, word: inner}, nil
+	}
+	if slot, value, ok := strings.Cut(inner, "="); ok {
+		if !isIdent(slot) || value == "" {
+			return nil, p.errorf("{%s} wants {slot=value}", inner)
+		}
+		return &node{kind: nodeFix, slot: slot, value: fixedValue(value)}, nil
+	}
+	slot, typ, _ := strings.Cut(inner, ":")
+	if !isIdent(slot) || (typ != "" && !isIdent(typ)) {
+		return nil, p.errorf("{%s} wants {slot} or {slot:type}", inner)
+	}
+	return &node{kind: nodeSlot, slot: slot, typ: typ}, nil
+}
+
+// fixedValue reads numbers as numbers, so that {factor=0.5} is one.
+func fixedValue(s string) any {
+	if n, err := strconv.Atoi(s); err == nil {
+		return n
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return f
+	}
+	switch s {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	return s
+}
+
+func isIdent(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c != '_' && (c < 'a' || c > 'z') && !(i > 0 && isDigit(c)) {
+			return false
+		}
+	}
+	return true
+}
+
+// empty reports whether the node can match no words at all.
+func (n *node) empty(rules map[string]*rule, depth int) bool {
+	if depth > 64 {
+		return true
+	}
+	switch n.kind {
+	case nodeWord, nodeSlot:
+		return false
+	case nodeAlt:
+		for _, k := range n.kids {
+			if k.empty(rules, depth+1) {
+				return true
+			}
+		}
+		return false
+	case nodeOpt, nodeFix:
+		return true
+	case nodeRule:
+		r := rules[n.word]
+		return r == nil || r.node.empty(rules, depth+1)
+	}
+	for _, k := range n.kids {
+		if !k.empty(rules, depth+1) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,102 @@
+package action
+
+import (
+	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/kube"
+)
+
+// Patience says how long a roll-out may stand still.
+type Patience struct {
+	// Hard is how long a reason that does not go away by itself (an image that
+	// cannot be pulled, a crash loop) is watched before it is called stuck.
+	Hard time.Duration
+	// Still is how long nothing may move where Kubernetes itself has no
+	// deadline, as for StatefulSets and DaemonSets.
+	Still time.Duration
+}
+
+// DefaultPatience is long enough for one failed pull to be tried again, and
+// short enough for a telephone call.
+var DefaultPatience = Patience{Hard: 5 * time.Second, Still: 10 * time.Minute}
+
+// markLag is how long the watch may lag behind a change that left the object's
+// generation as it was.
+const markLag = 3 * time.Second
+
+// verdict is what a look at a roll-out says.
+type verdict int
+
+const (
+	goesOn verdict = iota
+	rolledOut
+	stuck
+	replaced // by somebody else's change
+)
+
+// watcher remembers of a roll-out what its verdict depends on.
+type watcher struct {
+	patience Patience
+	change   kube.Change
+	id       string
+	seen     bool // the object has carried the action's mark
+	began    time.Time
+	hard     kube.Reason // since when: hardAt
+	hardAt   time.Time
+	moved    kube.Progress // since when: movedAt
+	movedAt  time.Time
+}
+
+// look takes in the workload as it is at a time and says what that means.
+func (w *watcher) look(o kube.Workload, now time.Time) verdict {
+	p := o.Progress
+	counts := p
+	counts.Stuck = nil
+	if w.movedAt.IsZero() || counts != w.moved {
+		w.moved, w.movedAt = counts, now
+	}
+	if p.State == kube.Observing {
+		return goesOn
+	}
+	if w.began.IsZero() {
+		w.began = now
+	}
+	w.seen = w.seen || o.LastAction == w.id
+	if !w.seen && now.Sub(w.began) < markLag {
+		return goesOn
+	}
+	if o.LastAction != w.id || !holds(w.change, o) {
+		return replaced
+	}
+	if p.Stuck == nil || !p.Stuck.Reason.Hard() {
+		w.hard = ""
+	} else if w.hard != p.Stuck.Reason {
+		w.hard, w.hardAt = p.Stuck.Reason, now
+	}
+	switch {
+	case p.Done(), w.change.Verb == kube.VerbScale && p.State == kube.Paused && p.Total == p.Desired && p.Ready >= p.Desired:
+		return rolledOut // a paused Deployment is scaled all the same
+	case p.State == kube.DeadlineExceeded, p.State == kube.Paused && w.change.Verb != kube.VerbScale:
+		return stuck
+	case w.hard != "" && now.Sub(w.hardAt) >= w.patience.Hard:
+		return stuck
+	case now.Sub(w.movedAt) >= w.patience.Still:
+		return stuck
+	}
+	return goesOn
+}
+
+// holds reports whether a workload still is what a change made it.
+func holds(c kube.Change, o kube.Workload) bool {
+	switch c.Verb {
+	case kube.VerbScale:
+		return o.Progress.Desired == c.ToReplicas
+	case kube.VerbImage:
+		for _, im := range c.Images {
+			if o.Image(im.Container) != im.To {
+				return false
+			}
+		}
+	}
+	return true
+}

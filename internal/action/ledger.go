@@ -1,0 +1,525 @@
+package action
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/kube"
+)
+
+// Journal keeps entries; each call is one durable transaction. See the store
+// package for what each call promises.
+type Journal interface {
+	CreateAction(ctx context.Context, id, key, conversation, state string, data []byte) (stored []byte, fresh bool, err error)
+	SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Time) (bool, error)
+	Action(ctx context.Context, id string) ([]byte, error)
+	ActionsOf(ctx context.Context, conversation string, f func(data []byte) (bool, error)) error
+	ClaimActions(ctx context.Context, owner string, now, lease time.Time) ([][]byte, error)
+	RenewActions(ctx context.Context, owner string, lease time.Time) error
+	ReleaseActions(ctx context.Context, owner string) error
+}
+
+// Writer plans and applies changes; *kube.Writer is one.
+type Writer interface {
+	Plan(ctx context.Context, c kube.Change) (kube.Change, kube.Diff, error)
+	Apply(ctx context.Context, c kube.Change, id string) (kube.Applied, error)
+}
+
+// Watcher follows roll-outs; *kube.Reader is one.
+type Watcher interface {
+	WatchRollout(ctx context.Context, ref kube.Ref, generation int64) iter.Seq2[kube.Workload, error]
+}
+
+// Reporter tells people what happens.
+type Reporter interface {
+	// Progress tells how far a running entry has come. It may be lost.
+	Progress(ctx context.Context, e Entry)
+	// Outcome tells the end of an entry. It is called until it returns nil,
+	// after a crash perhaps once more: it must tell an entry's end once.
+	Outcome(ctx context.Context, e Entry) error
+}
+
+const (
+	// leaseLife is how long a dead process holds its entries.
+	leaseLife = 5 * time.Second
+	leaseBeat = time.Second
+	// applyLimit bounds one attempt to apply; stopping the process waits for it.
+	applyLimit = 8 * time.Second
+	// applyWindow is how long after a yes a cluster that does not answer is
+	// asked again. Later, a change would come as a surprise.
+	applyWindow = time.Minute
+	// staleYes is how long a yes counts that nobody was running to hear.
+	staleYes = 10 * time.Minute
+	// narrateEvery is the least time between two reports of progress.
+	narrateEvery = 500 * time.Millisecond
+	// ProposalLife is how long a proposal waits for yes.
+	ProposalLife = 2 * time.Minute
+)
+
+// Ledger is the journal of changes and what carries them out.
+type Ledger struct {
+	journal  Journal
+	writer   Writer // nil: nothing may be changed
+	watcher  Watcher
+	people   *access.Directory
+	patience Patience
+	log      *slog.Logger
+	owner    string
+
+	mu      sync.Mutex
+	queue   []Entry       // decided here, not yet begun
+	running int           // entries that are being carried out
+	idle    chan struct{} // closed while nothing is queued or running; nil before the first look
+	wake    chan struct{}
+}
+
+// NewLedger returns a ledger. A nil writer makes it read-only: there is no
+// code path then that changes anything. Nothing is carried out before Run.
+func NewLedger(j Journal, w Writer, watch Watcher, people *access.Directory, p Patience, log *slog.Logger) *Ledger {
+	return &Ledger{journal: j, writer: w, watcher: watch, people: people, patience: p, log: log, owner: rand.Text(), wake: make(chan struct{}, 1)}
+}
+
+// MayChange says whether a speaker may change anything, with the reason if not.
+func (l *Ledger) MayChange(s access.Speaker) error {
+	if l.writer == nil {
+		return fault.New(fault.Refused, "I was started read-only, so I cannot change anything.")
+	}
+	_, err := l.people.Writer(s)
+	return err
+}
+
+// Propose plans the changes (a server-side dry-run in the speaker's name) and
+// journals them as a proposal. Nothing is changed. The same Key gives the same
+// entry again.
+func (l *Ledger) Propose(ctx context.Context, p Proposal) (Entry, error) {
+	if err := l.MayChange(p.Speaker); err != nil {
+		return Entry{}, err
+	}
+	person, err := l.people.Writer(p.Speaker)
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(p.Changes) == 0 {
+		return Entry{}, errors.New("action: a proposal without changes")
+	}
+	now := time.Now()
+	e := Entry{
+		ID: rand.Text()[:12], Key: p.Key, Conversation: p.Conversation, State: Proposed, Speaker: p.Speaker,
+		Person: person.Name, Said: p.Said, Intent: p.Intent, Undoes: p.Undoes, Created: now, Expires: now.Add(ProposalLife),
+	}
+	if e.Key == "" {
+		e.Key = e.ID
+	}
+	for _, c := range p.Changes {
+		c.As = kube.As{User: person.User, Groups: person.Groups}
+		planned, d, err := l.writer.Plan(ctx, c)
+		if err != nil {
+			return Entry{}, err
+		}
+		e.Steps = append(e.Steps, Step{Change: planned, Diff: d.Unified})
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return Entry{}, fmt.Errorf("action: %w", err)
+	}
+	stored, fresh, err := l.journal.CreateAction(ctx, e.ID, e.Key, e.Conversation, string(e.State), data)
+	if err != nil {
+		return Entry{}, noJournal(err)
+	}
+	if fresh {
+		return e, nil
+	}
+	return decode(stored)
+}
+
+func decode(data []byte) (Entry, error) {
+	var e Entry
+	if err := json.Unmarshal(data, &e); err != nil {
+		return Entry{}, fmt.Errorf("action: journal: %w", err)
+	}
+	return e, nil
+}
+
+func noJournal(err error) error {
+	return fault.Wrap(err, fault.Unavailable, "I cannot write to my journal, so I change nothing. Please try again.")
+}
+
+// Entry returns an entry by its id.
+func (l *Ledger) Entry(ctx context.Context, id string) (Entry, error) {
+	data, err := l.journal.Action(ctx, id)
+	if err != nil {
+		return Entry{}, noJournal(err)
+	}
+	if data == nil {
+		return Entry{}, fault.New(fault.NotFound, "I do not know that proposal any more. Ask me again.")
+	}
+	return decode(data)
+}
+
+// Decide says yes or no to a proposal. Yes is for the one who asked, while
+// they may still write; anyone who may write can say no. Deciding twice the
+// same way is the same as once.
+func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, error) {
+	e, err := l.Entry(ctx, id)
+	if err != nil {
+		return Entry{}, err
+	}
+	if err := l.MayChange(d.By); err != nil {
+		return e, err
+	}
+	switch {
+	case e.State != Proposed && d.Yes && e.State != Denied && e.State != Expired:
+		return e, nil // said yes before
+	case e.State == Denied && !d.Yes:
+		return e, nil
+	case e.State == Expired || e.State == Proposed && time.Now().After(e.Expires):
+		if e.State == Proposed {
+			if e, err = l.swap(ctx, e, Expired); err != nil {
+				return e, err
+			}
+		}
+		return e, fault.New(fault.Refused, "I asked that more than %d minutes ago, so the answer no longer counts. Ask me again.", int(ProposalLife.Minutes()))
+	case e.State != Proposed:
+		return e, fault.New(fault.Refused, "That is decided already.")
+	case d.Yes && d.By.Key() != e.Speaker.Key():
+		return e, fault.New(fault.Refused, "Only the one who asked can say yes to that.")
+	}
+	e.Decided = time.Now()
+	if !d.Yes {
+		return l.swap(ctx, e, Denied)
+	}
+	if e, err = l.swap(ctx, e, Approved); err != nil {
+		return e, err
+	}
+	l.enqueue(e)
+	return e, nil
+}
+
+// enqueue hands an entry to Run.
+func (l *Ledger) enqueue(e Entry) {
+	l.mu.Lock()
+	l.queue = append(l.queue, e)
+	l.busy()
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default: // woken already
+	}
+}
+
+// busy notes that there is work; the caller holds mu.
+func (l *Ledger) busy() {
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+		return
+	}
+	select {
+	case <-l.idle:
+		l.idle = make(chan struct{})
+	default:
+	}
+}
+
+// rest notes that there may be no work any more; the caller holds mu.
+func (l *Ledger) rest() {
+	if l.running > 0 || len(l.queue) > 0 {
+		return
+	}
+	l.busy()
+	close(l.idle)
+}
+
+// Settle waits until nothing that this process holds is left to do, or ctx
+// ends. It is for processes that live for one turn; Run must be running.
+func (l *Ledger) Settle(ctx context.Context) {
+	l.mu.Lock()
+	if l.idle == nil {
+		l.busy() // closed by the first look at the journal
+	}
+	idle := l.idle
+	l.mu.Unlock()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
+// errLost says that another process moved the entry.
+var errLost = errors.New("action: entry was moved on by another process")
+
+// swap journals an entry's next state.
+func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
+	from := e.State
+	e.State = to
+	if to.Ended() && e.Ended.IsZero() {
+		e.Ended = time.Now()
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return e, fmt.Errorf("action: %w", err)
+	}
+	// Denied and Expired have nobody to tell; other ends are open until told.
+	open := to != Proposed && to != Denied && to != Expired && !(to.Ended() && e.Told)
+	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, l.owner, time.Now().Add(leaseLife))
+	if err != nil {
+		return e, noJournal(err)
+	}
+	if !ok {
+		return e, errLost
+	}
+	return e, nil
+}
+
+// LastChange returns the newest entry of a conversation that changed
+// something, is not undone, and is not itself an undoing.
+func (l *Ledger) LastChange(ctx context.Context, conversation string) (Entry, bool, error) {
+	undone := map[string]bool{}
+	var found Entry
+	err := l.journal.ActionsOf(ctx, conversation, func(data []byte) (bool, error) {
+		e, err := decode(data)
+		switch {
+		case err != nil:
+			return false, err
+		case !e.Touched():
+		case e.Undoes != "":
+			undone[e.Undoes] = true
+		case !undone[e.ID]:
+			found = e
+			return false, nil
+		}
+		return true, nil
+	})
+	if err != nil {
+		return Entry{}, false, noJournal(err)
+	}
+	return found, found.ID != "", nil
+}
+
+// Run carries out what was decided, here or by a process that died, until ctx
+// ends. Then it finishes what is being applied, and leaves the rest to the
+// next process.
+func (l *Ledger) Run(ctx context.Context, r Reporter) error {
+	var wg sync.WaitGroup
+	carry := func(e Entry) {
+		l.mu.Lock()
+		l.running++
+		l.busy()
+		l.mu.Unlock()
+		wg.Go(func() {
+			l.persist(ctx, e, r)
+			l.mu.Lock()
+			l.running--
+			l.rest()
+			l.mu.Unlock()
+		})
+	}
+	beat := time.NewTicker(leaseBeat)
+	defer beat.Stop()
+	for {
+		if err := l.beat(ctx, carry); err != nil && ctx.Err() == nil {
+			l.log.ErrorContext(ctx, "journal does not answer", "err", err)
+		}
+		for woken := true; woken; {
+			l.mu.Lock()
+			queue := l.queue
+			l.queue = nil
+			l.mu.Unlock()
+			for _, e := range queue {
+				carry(e)
+			}
+			l.mu.Lock()
+			l.rest()
+			l.mu.Unlock()
+			select {
+			case <-l.wake:
+			case <-beat.C:
+				woken = false
+			case <-ctx.Done():
+				wg.Wait()
+				return l.journal.ReleaseActions(context.WithoutCancel(ctx), l.owner)
+			}
+		}
+	}
+}
+
+// persist takes an entry to its end, however often the journal or the cluster
+// does not answer on the way: what this process holds nobody else takes up.
+func (l *Ledger) persist(ctx context.Context, e Entry, r Reporter) {
+	for {
+		err := l.carryOut(ctx, e, r)
+		if err == nil || ctx.Err() != nil || errors.Is(err, errLost) {
+			return
+		}
+		for err != nil {
+			l.log.ErrorContext(ctx, "action does not get on; trying again", "action", e.ID, "err", err)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(leaseBeat):
+			}
+			var stored Entry
+			if stored, err = l.Entry(ctx, e.ID); err == nil {
+				e = stored // what was journaled counts, not what was attempted
+			}
+		}
+	}
+}
+
+// beat keeps what is held and takes over what nobody holds any more.
+func (l *Ledger) beat(ctx context.Context, carry func(Entry)) error {
+	if l.writer == nil {
+		return nil // what others left is not for a process that may change nothing
+	}
+	now := time.Now()
+	if err := l.journal.RenewActions(ctx, l.owner, now.Add(leaseLife)); err != nil {
+		return err
+	}
+	claimed, err := l.journal.ClaimActions(ctx, l.owner, now, now.Add(leaseLife))
+	if err != nil {
+		return err
+	}
+	for _, data := range claimed {
+		e, err := decode(data)
+		if err != nil {
+			l.log.ErrorContext(ctx, "entry cannot be read", "err", err)
+			continue
+		}
+		l.log.InfoContext(ctx, "resuming", "action", e.ID, "state", e.State)
+		carry(e)
+	}
+	return nil
+}
+
+// carryOut takes an entry from where it stands to its end.
+func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) {
+	if e.State == Approved || e.State == Applying {
+		if e, err = l.apply(ctx, e); err != nil {
+			return err
+		}
+	}
+	if e.State == Watching {
+		r.Progress(ctx, e)
+		if e, err = l.watch(ctx, e, r); err != nil {
+			return err
+		}
+	}
+	if !e.State.Ended() || e.Told {
+		return nil
+	}
+	for {
+		err := r.Outcome(ctx, e)
+		if err == nil {
+			break
+		}
+		l.log.ErrorContext(ctx, "outcome not told yet", "action", e.ID, "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(leaseBeat):
+		}
+	}
+	e.Told = true
+	_, err = l.swap(context.WithoutCancel(ctx), e, e.State)
+	return err
+}
+
+// apply makes the changes one after the other and stops at the first that
+// fails. What is being applied is finished even if the process is told to stop.
+func (l *Ledger) apply(ctx context.Context, e Entry) (Entry, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyLimit)
+	defer cancel()
+	var err error
+	if e.State == Approved {
+		if late := time.Since(e.Decided); late > staleYes {
+			e.Problem, e.Fault = fmt.Sprintf("You said yes %d minutes ago, and I was not running since. Ask me again if you still want it.", int(late.Minutes())), fault.Refused
+			return l.swap(ctx, e, Failed)
+		}
+		if e, err = l.swap(ctx, e, Applying); err != nil {
+			return e, err
+		}
+	}
+	for i := range e.Steps {
+		if e.Steps[i].Applied {
+			continue
+		}
+		applied, err := l.writer.Apply(ctx, e.Steps[i].Change, e.ID)
+		if fault.KindOf(err) == fault.Unavailable && time.Since(e.Decided) < applyWindow {
+			return e, err // asked again: the mark on the object tells whether it was made
+		}
+		if err != nil {
+			l.log.WarnContext(ctx, "not applied", "action", e.ID, "object", e.Steps[i].Change.Ref, "err", err)
+			e.Problem, e.Fault = fault.Say(err), fault.KindOf(err)
+			return l.swap(ctx, e, Failed)
+		}
+		l.log.InfoContext(ctx, "applied", "action", e.ID, "object", e.Steps[i].Change.Ref, "by", e.Speaker.Key(), "as", e.Steps[i].Change.As.User, "already", applied.Already)
+		e.Steps[i].Applied, e.Steps[i].Generation = true, applied.Generation
+		next := Applying
+		if i == len(e.Steps)-1 {
+			next = Watching
+		}
+		if e, err = l.swap(ctx, e, next); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// watch follows the steps' roll-outs to their end.
+func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) {
+	told, tell := time.Now(), e.Steps[0].Last // that it was begun is told already
+	for i := range e.Steps {
+		s := &e.Steps[i]
+		w := watcher{patience: l.patience, change: s.Change, id: e.ID}
+		for o, err := range l.watcher.WatchRollout(ctx, s.Change.Ref, s.Generation) {
+			if err != nil {
+				if ctx.Err() != nil {
+					return e, ctx.Err()
+				}
+				e.Problem, e.Fault = fault.Say(err), fault.KindOf(err)
+				return l.swap(ctx, e, Failed)
+			}
+			s.Last = o.Progress
+			v := w.look(o, time.Now())
+			if v == rolledOut {
+				s.Ready = true
+				break
+			}
+			switch v {
+			case stuck:
+				return l.swap(ctx, e, Failed)
+			case replaced:
+				return l.replaced(ctx, e, o)
+			}
+			// What changes too soon after the last telling is told later: the
+			// watch yields at least every second.
+			if o.Progress.State != kube.Observing && !tell.Same(o.Progress) && time.Since(told) >= narrateEvery {
+				told, tell = time.Now(), o.Progress
+				r.Progress(ctx, e)
+			}
+		}
+	}
+	return l.swap(ctx, e, Done)
+}
+
+// replaced ends an entry whose object was changed while it rolled out.
+func (l *Ledger) replaced(ctx context.Context, e Entry, o kube.Workload) (Entry, error) {
+	if o.LastAction != e.ID && o.LastAction != "" {
+		next, err := l.Entry(ctx, o.LastAction)
+		if err != nil && fault.KindOf(err) != fault.NotFound {
+			return e, err
+		}
+		if next.Undoes == e.ID || next.Intent == "rollback" {
+			return l.swap(ctx, e, RolledBack)
+		}
+	}
+	return l.swap(ctx, e, Superseded)
+}

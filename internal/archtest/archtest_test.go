@@ -1,0 +1,418 @@
+package archtest
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/firstmate-ops/firstmate/internal/sandboxtest"
+	"github.com/firstmate-ops/firstmate/internal/skill"
+)
+
+const module = "github.com/firstmate-ops/firstmate"
+
+// room is what a package of the main module may import outside its tests.
+type room struct {
+	ours   []string // folders of this module
+	theirs []string // modules of others, by the beginning of the import path; the standard library is free
+	tests  []string // what its tests may import of ours, beside ours and itself
+}
+
+// house is the import table. An arrow that is not here is a decision to take,
+// not a line to add: ARCHITECTURE.md says what each room is for.
+func house() map[string]room {
+	k8s := []string{"k8s.io/api/", "k8s.io/apimachinery/", "k8s.io/client-go/", "sigs.k8s.io/yaml"}
+	channel := []string{"internal/access", "internal/dialogue", "internal/fault", "internal/webhook", "intents"}
+	channelTests := []string{"internal/channel/channeltest"}
+	return map[string]room{
+		"cmd/bot": {
+			ours: []string{
+				"intents", "internal/access", "internal/action", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
+				"internal/dialogue", "internal/fault", "internal/kube", "internal/skill", "internal/store", "internal/webhook",
+			},
+			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
+		},
+		"intents":           {theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
+		"internal/fault":    {},
+		"internal/store":    {theirs: []string{"modernc.org/sqlite"}},
+		"internal/webhook":  {ours: []string{"internal/fault"}},
+		"internal/access":   {ours: []string{"internal/fault"}},
+		"internal/kube":     {ours: []string{"internal/fault"}, theirs: append(k8s, "github.com/aymanbagabas/go-udiff", "github.com/distribution/reference"), tests: []string{"internal/sandboxtest"}},
+		"internal/action":   {ours: []string{"internal/access", "internal/fault", "internal/kube"}, tests: []string{"internal/store"}},
+		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/store"}},
+		"internal/skill": {
+			ours:   []string{"intents", "internal/access", "internal/action", "internal/dialogue", "internal/fault", "internal/kube"},
+			theirs: []string{"github.com/distribution/reference"},
+			tests:  []string{"internal/store"},
+		},
+		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
+		"internal/channel/dialogflow":  {ours: channel, tests: channelTests},
+		"internal/channel/terminal":    {ours: channel, theirs: []string{"golang.org/x/term"}, tests: channelTests},
+		"internal/channel/web":         {ours: channel, tests: channelTests},
+		"internal/sandboxtest":         {},
+		"internal/archtest":            {tests: []string{"internal/sandboxtest", "internal/skill"}},
+		"docs/generate":                {ours: []string{"intents"}},
+		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
+		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/sandboxtest"}},
+	}
+}
+
+// mutable are the package-level variables that may hold a map, slice or
+// pointer, each with the reason.
+func mutable() map[string]string {
+	return map[string]string{
+		"internal/channel/dialogflow.intentName": "a strings.Replacer, which is safe to share and has no setter",
+		"internal/channel/web.pages":             "the table of served files, read only",
+		"internal/skill.clusterWide":             "a list of names, read only",
+		"intents.builtinTypes":                   "the table of slot types, read only",
+	}
+}
+
+// handled is the golden list of what firstmate does: the intents that skill has
+// a handler for.
+const handled = "cancel confirm deny deploy greet help list repeat restart rollback scale status thanks undo"
+
+// file is a Go file of the tree.
+type file struct {
+	name   string // from the root, with slashes
+	folder string
+	test   bool
+	pkg    string // as the file names it
+	syntax *ast.File
+}
+
+func (f file) imports() []string {
+	var out []string
+	for _, i := range f.syntax.Imports {
+		p, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			p = i.Path.Value // the parser lets no such thing through
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// tree parses every Go file of the repository, whatever system it is for.
+func tree(t *testing.T) (root string, files []file) {
+	t.Helper()
+	root, err := sandboxtest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fset := token.NewFileSet()
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && p != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "bin"):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(d.Name(), ".go"):
+			return nil
+		}
+		syntax, err := parser.ParseFile(fset, p, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		name := filepath.ToSlash(rel)
+		files = append(files, file{name, path.Dir(name), strings.HasSuffix(name, "_test.go"), syntax.Name.Name, syntax})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 50 {
+		t.Fatalf("only %d files: the walk is broken", len(files))
+	}
+	return root, files
+}
+
+// ofMainModule drops the files of sandbox/, which is another module.
+func ofMainModule(files []file) []file {
+	return slices.DeleteFunc(slices.Clone(files), func(f file) bool { return under(f.folder, "sandbox") })
+}
+
+func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
+
+func TestImports(t *testing.T) {
+	rooms := house()
+	_, files := tree(t)
+	seen := map[string]bool{}
+	for _, f := range ofMainModule(files) {
+		r, ok := rooms[f.folder]
+		if !ok && !seen[f.folder] {
+			t.Errorf("%s: package %s is not in the import table: add its room, with what it may import", f.name, f.folder)
+		}
+		seen[f.folder] = true
+		for _, imp := range f.imports() {
+			if why := forbidden(f, r, imp); ok && why != "" {
+				t.Errorf("%s imports %s: %s", f.name, strings.TrimPrefix(imp, module+"/"), why)
+			}
+		}
+	}
+	for name := range rooms {
+		if !seen[name] {
+			t.Errorf("the import table has a room %s that is not in the tree", name)
+		}
+	}
+}
+
+// forbidden says which rule an import breaks, "" where it breaks none.
+func forbidden(f file, r room, imp string) string {
+	if strings.HasPrefix(imp, "k8s.io/") && f.folder != "internal/kube" {
+		return "only internal/kube speaks to Kubernetes, tests included; take its types"
+	}
+	if p, ok := strings.CutPrefix(imp, module+"/"); ok {
+		switch {
+		case p == "cmd/bot":
+			return "nothing imports cmd/bot: what is needed of it belongs into a room of its own"
+		case under(p, "sandbox"):
+			return "sandbox is another module, so that this one stays free of k8s.io/kubernetes; internal/sandboxtest starts its binary"
+		case p == "internal/channel/channeltest" && !f.test:
+			return "channeltest is for tests"
+		case under(p, "internal/channel") && under(f.folder, "internal/channel") && p != f.folder && p != "internal/channel/channeltest":
+			return "channels never import each other"
+		case slices.Contains(r.ours, p), f.test && (p == f.folder || slices.Contains(r.tests, p)):
+			return ""
+		}
+		return fmt.Sprintf("%s may import of ours only %q, its tests also %q", f.folder, r.ours, r.tests)
+	}
+	if !strings.Contains(strings.Split(imp, "/")[0], ".") || f.test {
+		return "" // the standard library; what tests use of others is their own affair
+	}
+	if !slices.ContainsFunc(r.theirs, func(p string) bool {
+		return imp == strings.TrimSuffix(p, "/") || strings.HasPrefix(imp, strings.TrimSuffix(p, "/")+"/")
+	}) {
+		return fmt.Sprintf("%s may import of others only %q", f.folder, r.theirs)
+	}
+	return ""
+}
+
+// TestWriterIsHandedOutOnce holds that no skill and no channel can name what
+// changes a cluster.
+func TestWriterIsHandedOutOnce(t *testing.T) {
+	_, files := tree(t)
+	named := false
+	for _, f := range ofMainModule(files) {
+		if f.folder == "internal/kube" {
+			continue
+		}
+		as := ""
+		for _, i := range f.syntax.Imports {
+			if i.Path.Value == strconv.Quote(module+"/internal/kube") {
+				as = "kube"
+				if i.Name != nil {
+					as = i.Name.Name
+				}
+			}
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok || as == "" {
+				return true
+			}
+			x, ok := s.X.(*ast.Ident)
+			if !ok || x.Name != as || s.Sel.Name != "Writer" && s.Sel.Name != "NewWriter" {
+				return true
+			}
+			named = true
+			if f.folder != "cmd/bot" {
+				t.Errorf("%s names kube.%s: only cmd/bot does, and hands it to the ledger; propose to the ledger instead", f.name, s.Sel.Name)
+			}
+			return true
+		})
+		if as == "." {
+			t.Errorf("%s dot-imports kube, which hides what it names", f.name)
+		}
+	}
+	if !named {
+		t.Error("not even cmd/bot names kube.NewWriter: this test looks for the wrong thing")
+	}
+}
+
+func TestNothingIsGlobal(t *testing.T) {
+	allowed := mutable()
+	used := map[string]bool{}
+	_, files := tree(t)
+	for _, f := range ofMainModule(files) {
+		if f.test {
+			continue
+		}
+		for _, d := range f.syntax.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil && d.Name.Name == "init" {
+					t.Errorf("%s has func init: do it in a constructor, where a test can see it", f.name)
+				}
+			case *ast.GenDecl:
+				if d.Tok != token.VAR {
+					continue
+				}
+				for _, s := range d.Specs {
+					v, ok := s.(*ast.ValueSpec)
+					if !ok || !shared(v) {
+						continue
+					}
+					for _, n := range v.Names {
+						key := f.folder + "." + n.Name
+						used[key] = true
+						if _, ok := allowed[key]; !ok && n.Name != "_" {
+							t.Errorf("%s: var %s can be changed by anyone in the package: make it a constant, a function, or a field", f.name, n.Name)
+						}
+					}
+				}
+			}
+		}
+	}
+	for key := range allowed {
+		if !used[key] {
+			t.Errorf("the list of allowed variables has %s, which is gone", key)
+		}
+	}
+}
+
+// shared reports whether a variable holds something that can be changed
+// through it: a map, slice, pointer, channel or function, or what a call gave
+// that is not known to be harmless.
+func shared(v *ast.ValueSpec) bool {
+	switch typ := v.Type.(type) {
+	case *ast.MapType, *ast.StarExpr, *ast.ChanType, *ast.FuncType, *ast.InterfaceType:
+		return true
+	case *ast.ArrayType:
+		return typ.Len == nil
+	case *ast.SelectorExpr:
+		return selector(typ) != "embed.FS"
+	}
+	return slices.ContainsFunc(v.Values, func(e ast.Expr) bool {
+		switch e := e.(type) {
+		case *ast.UnaryExpr:
+			return e.Op == token.AND
+		case *ast.FuncLit:
+			return true
+		case *ast.CallExpr:
+			return !slices.Contains([]string{"errors.New", "fmt.Errorf", "regexp.MustCompile"}, selector(e.Fun))
+		case *ast.CompositeLit:
+			switch typ := e.Type.(type) {
+			case *ast.MapType:
+				return true
+			case *ast.ArrayType:
+				return typ.Len == nil
+			}
+		}
+		return false
+	})
+}
+
+// selector is an expression of the form x.Sel, as it is written.
+func selector(e ast.Expr) string {
+	s, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	x, ok := s.X.(*ast.Ident)
+	if !ok {
+		return ""
+	}
+	return x.Name + "." + s.Sel.Name
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	_, files := tree(t)
+	docs := map[string]string{}
+	for _, f := range files {
+		text := f.syntax.Doc.Text()
+		if f.test && strings.HasSuffix(f.pkg, "_test") && docs[f.folder] != "" {
+			continue
+		}
+		switch {
+		case docs[f.folder] == "":
+			docs[f.folder] = text
+		case text != "" && !f.test:
+			t.Errorf("%s: package %s has its comment in another file too", f.name, f.folder)
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(docs)) {
+		switch doc := docs[folder]; {
+		case doc == "":
+			t.Errorf("package %s has no package comment", folder)
+		case !strings.HasPrefix(doc, "Package ") && !strings.HasPrefix(doc, "Command "):
+			t.Errorf("the comment of package %s begins with %.20q, not with Package or Command", folder, doc)
+		}
+	}
+}
+
+// listed is a room in ARCHITECTURE.md; mentioned is anything there that looks
+// like a place in the tree.
+var (
+	listed    = regexp.MustCompile("(?m)^- `([^`]+)`")
+	mentioned = regexp.MustCompile("`((?:cmd|internal|intents|sandbox|e2e|bench|docs|deploy)(?:/[A-Za-z0-9_.-]+)*)/?`")
+)
+
+func TestArchitectureIsTheTree(t *testing.T) {
+	root, files := tree(t)
+	text, err := os.ReadFile(filepath.Join(root, "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(text)
+	if n := strings.Count(doc, "\n"); n > 120 {
+		t.Errorf("ARCHITECTURE.md has %d lines; more than 120 are not read", n)
+	}
+	rooms := map[string]bool{}
+	for _, m := range listed.FindAllStringSubmatch(doc, -1) {
+		rooms[m[1]] = true
+	}
+	folders := map[string]bool{}
+	for _, f := range files {
+		folders[f.folder] = true
+	}
+	for _, f := range slices.Sorted(maps.Keys(folders)) {
+		if !rooms[f] {
+			t.Errorf("ARCHITECTURE.md has no line for %s: add “- `%s`: what it is”", f, f)
+		}
+	}
+	for _, r := range slices.Sorted(maps.Keys(rooms)) {
+		if !folders[r] {
+			t.Errorf("ARCHITECTURE.md has a line for %s, where there is no package", r)
+		}
+	}
+	for _, m := range mentioned.FindAllStringSubmatch(doc, -1) {
+		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(m[1]))); errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("ARCHITECTURE.md names %s, which does not exist", m[1])
+		}
+	}
+	// Each invariant names the test that holds it: those must exist too.
+	tests := map[string]bool{}
+	for _, f := range files {
+		for _, d := range f.syntax.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test {
+				tests[fn.Name.Name] = true
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`").FindAllStringSubmatch(doc, -1) {
+		if !tests[m[1]] {
+			t.Errorf("ARCHITECTURE.md says that %s holds an invariant; there is no such test", m[1])
+		}
+	}
+}
+
+func TestHandledIntents(t *testing.T) {
+	got := strings.Join(slices.Sorted(maps.Keys(skill.NewCrew(nil, nil, nil).Handlers())), " ")
+	if got != handled {
+		t.Errorf("skill handles\n%s\nand the golden list is\n%s\nWhat firstmate can do is part of the house: change the list with it, and the documents that name it", got, handled)
+	}
+}

@@ -1,0 +1,86 @@
+// Package channeltest is what channels are tested with: a scripted engine, and
+// the suite that every HTTP channel passes.
+package channeltest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+)
+
+// Engine stands in for the dialogue engine: it answers by script and keeps
+// what it was asked.
+type Engine struct {
+	// Answer gives the reply to a request; nil answers every one with "ok".
+	Answer func(dialogue.Request) dialogue.Reply
+
+	hub *dialogue.Hub
+
+	mu       sync.Mutex
+	requests []dialogue.Request
+	kept     map[string][]dialogue.Event
+	seq      int64
+}
+
+// NewEngine returns an engine that answers by the script.
+func NewEngine(answer func(dialogue.Request) dialogue.Reply) *Engine {
+	return &Engine{Answer: answer, hub: dialogue.NewHub(), kept: map[string][]dialogue.Event{}}
+}
+
+// Respond keeps the request and answers it.
+func (e *Engine) Respond(_ context.Context, r dialogue.Request) dialogue.Reply {
+	e.mu.Lock()
+	e.requests = append(e.requests, r)
+	e.mu.Unlock()
+	reply := dialogue.Reply{Speech: "ok", Text: "ok", Expect: dialogue.ExpectNone, Outcome: dialogue.OutcomeNone}
+	if e.Answer != nil {
+		reply = e.Answer(r)
+	}
+	reply.Conversation = r.Conversation
+	return reply
+}
+
+// Requests returns what was asked so far.
+func (e *Engine) Requests() []dialogue.Request {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]dialogue.Request(nil), e.requests...)
+}
+
+// Subscribe listens to what Push says from now on.
+func (e *Engine) Subscribe(conversation string) *dialogue.Subscription {
+	return e.hub.Subscribe(conversation)
+}
+
+// Events calls f with the outcomes that were pushed after a position.
+func (e *Engine) Events(_ context.Context, conversation string, after int64, f func(dialogue.Event) error) error {
+	e.mu.Lock()
+	kept := append([]dialogue.Event(nil), e.kept[conversation]...)
+	e.mu.Unlock()
+	for _, ev := range kept {
+		if ev.Seq <= after {
+			continue
+		}
+		if err := f(ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Push keeps an outcome, and hands any event to those who listen.
+func (e *Engine) Push(conversation string, ev dialogue.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ev.Reply.Conversation = conversation
+	if ev.Kind == dialogue.EventOutcome {
+		e.seq++
+		ev.Seq = e.seq
+		e.kept[conversation] = append(e.kept[conversation], ev)
+	}
+	e.hub.Publish(conversation, ev)
+}
+
+// Heard keeps nothing: who listens to this engine has heard.
+func (e *Engine) Heard(context.Context, string, int64) error { return nil }

@@ -1,0 +1,199 @@
+// Package web is the HTTP API, the web console's page and a Go client of the
+// API. On loopback it needs no token, so it defends the person's browser:
+// other sites, and names that were rebound to loopback, are turned away.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/webhook"
+)
+
+const (
+	turnsPath     = "/api/v1/turns"
+	eventsPrefix  = "/api/v1/conversations/"
+	eventsSuffix  = "/events"
+	maxText       = 1000 // characters
+	maxProposalID = 128
+)
+
+// Config is who may use the API.
+type Config struct {
+	// Token is the bearer token that every call of the API carries; "" needs
+	// none, which is for loopback only.
+	Token string
+	// AllowedHosts are the host names besides loopback that browsers may call
+	// the server by.
+	AllowedHosts []string
+}
+
+// engine is what the API needs of the dialogue engine.
+type engine interface {
+	Respond(ctx context.Context, r dialogue.Request) dialogue.Reply
+	Subscribe(conversation string) *dialogue.Subscription
+	Events(ctx context.Context, conversation string, after int64, f func(dialogue.Event) error) error
+}
+
+// Server answers the API and serves the console's page.
+type Server struct {
+	engine  engine
+	speaker access.Speaker
+	api     []webhook.Verifier // of the API
+	page    []webhook.Verifier // of the page, which holds no secret
+	turns   *webhook.Stack
+	streams *webhook.Stack
+	stop    context.Context
+}
+
+// NewServer returns the API. Streams of events end when stop does, so that
+// they do not hold up a graceful stop.
+func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Server {
+	host, origin := hostVerifier(cfg.AllowedHosts), originVerifier()
+	s := &Server{
+		engine:  e,
+		speaker: access.Speaker{Channel: "web", ID: "local"},
+		api:     []webhook.Verifier{host, origin},
+		page:    []webhook.Verifier{host},
+		turns:   webhook.New(log),
+		streams: webhook.New(log, webhook.Deadline(0)),
+		stop:    stop,
+	}
+	if cfg.Token != "" {
+		s.speaker.ID = "token"
+		s.api = append(s.api, webhook.Bearer(cfg.Token))
+	}
+	return s
+}
+
+// Routes registers the API and the page.
+func (s *Server) Routes(mux *http.ServeMux) {
+	mux.Handle("POST "+turnsPath, s.turns.Handle(s.turn, s.api...))
+	mux.Handle("GET "+eventsPrefix+"{id}"+eventsSuffix, s.streams.Handle(s.events, s.api...))
+	for path, file := range pages {
+		mux.Handle("GET "+path, s.turns.Handle(file.serve, s.page...))
+	}
+}
+
+// hostVerifier accepts the host names that the server is known by. A page of
+// another site can reach loopback under a name of its own; that name betrays it.
+func hostVerifier(allowed []string) webhook.Verifier {
+	names := map[string]bool{"localhost": true}
+	for _, a := range allowed {
+		names[hostName(a)] = true
+	}
+	return func(r *http.Request) error {
+		h := hostName(r.Host)
+		if ip, err := netip.ParseAddr(h); names[h] || err == nil && ip.Unmap().IsLoopback() {
+			return nil
+		}
+		return fault.New(fault.Refused, "I do not answer to this host name. An admin can add it under web.allowed_hosts.")
+	}
+}
+
+// hostName is a Host header without port, brackets and the root's dot.
+func hostName(h string) string {
+	if name, _, err := net.SplitHostPort(h); err == nil {
+		h = name
+	}
+	h = strings.TrimSuffix(strings.TrimPrefix(h, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(h, "."))
+}
+
+// originVerifier turns away what a browser sends for another site.
+func originVerifier() webhook.Verifier {
+	p := http.NewCrossOriginProtection()
+	return func(r *http.Request) error {
+		return fault.Wrap(p.Check(r), fault.Refused, "I do not answer to pages of other sites.")
+	}
+}
+
+// turnRequest is the body of a turn.
+type turnRequest struct {
+	Conversation string `json:"conversation"`
+	Text         string `json:"text"`
+	Confirm      string `json:"confirm,omitempty"`
+}
+
+// Ids come from strangers and go into keys and logs. A key has no colon, so
+// that the delivery ids of two conversations never meet.
+var (
+	conversationID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+	idempotencyKey = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+)
+
+// CheckConversation says what is wrong with a conversation id that a person
+// chose; nil where nothing is.
+func CheckConversation(id string) error {
+	if conversationID.MatchString(id) {
+		return nil
+	}
+	return fault.New(fault.Usage, "A conversation's id has at most 128 letters, digits, dots, underscores, colons and dashes.")
+}
+
+func (s *Server) turn(w http.ResponseWriter, r *http.Request) error {
+	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
+		return err
+	}
+	var in turnRequest
+	if err := webhook.ReadJSON(r, &in); err != nil {
+		return err
+	}
+	if in.Conversation == "" {
+		in.Conversation = "web-" + strings.ToLower(rand.Text())
+	}
+	if err := in.check(); err != nil {
+		return err
+	}
+	req := dialogue.Request{Conversation: in.Conversation, Speaker: s.speaker, Text: in.Text, Confirm: in.Confirm}
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		if !idempotencyKey.MatchString(key) {
+			return fault.New(fault.Usage, "An Idempotency-Key has at most 128 letters, digits, dots, underscores and dashes.")
+		}
+		req.DeliveryID = "web:" + in.Conversation + ":" + key
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return webhook.WriteJSON(w, http.StatusOK, s.engine.Respond(r.Context(), req))
+}
+
+// check says what is wrong with a turn.
+func (in turnRequest) check() error {
+	if err := CheckConversation(in.Conversation); err != nil {
+		return err
+	}
+	switch {
+	case strings.TrimSpace(in.Text) == "" && in.Confirm == "":
+		return fault.New(fault.Usage, "There is no text in the request.")
+	case utf8.RuneCountInString(in.Text) > maxText:
+		return fault.New(fault.Usage, "The text is too long: at most %d characters are taken.", maxText)
+	case len(in.Confirm) > maxProposalID:
+		return fault.New(fault.Usage, "That is no proposal's id.")
+	}
+	return nil
+}
+
+func checkContentType(header string) error {
+	t, _, err := mime.ParseMediaType(header)
+	switch {
+	case err == nil && t == "application/json":
+		return nil
+	case strings.HasPrefix(t, "multipart/") || strings.HasPrefix(t, "audio/"):
+		return webhook.WithStatus(http.StatusUnsupportedMediaType, fault.New(fault.Usage, "I cannot listen to audio yet. Send the sentence as application/json."))
+	}
+	return webhook.WithStatus(http.StatusUnsupportedMediaType, fault.New(fault.Usage, "Send the turn as application/json."))
+}
+
+// heartbeat is how often a silent stream shows that it is alive.
+const heartbeat = 15 * time.Second

@@ -1,0 +1,550 @@
+package dialogue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+)
+
+// Store keeps sessions, answers and outcomes. Sessions and answers are bytes
+// to it. Each call is one transaction.
+type Store interface {
+	// LoadTurn returns the session of a conversation and the answer that was
+	// given to a delivery; nil for what there is not.
+	LoadTurn(ctx context.Context, conversation, deliveryID string) (session, answer []byte, err error)
+	// SaveTurn keeps the session, and the answer under the delivery id if that is not "".
+	SaveTurn(ctx context.Context, conversation string, session []byte, deliveryID string, answer []byte) error
+	// AppendEvent keeps an event and the session with it. A key seen before
+	// changes nothing: fresh is false and seq that of the first.
+	AppendEvent(ctx context.Context, conversation, key string, event, session []byte) (seq int64, fresh bool, err error)
+	// EventsAfter calls f with the kept events of a conversation, oldest first.
+	EventsAfter(ctx context.Context, conversation string, after int64, f func(seq int64, event []byte) error) error
+}
+
+// Recognizer understands a sentence; *intents.Recognizer is one.
+type Recognizer interface {
+	Recognize(text string, inv *intents.Inventory, open intents.Expect) intents.Result
+	Nearest(name string, inv *intents.Inventory) []string
+}
+
+// Engine runs conversations: different ones in parallel, each one in order.
+type Engine struct {
+	catalogue  *intents.Catalogue
+	recognizer Recognizer
+	inventory  func() *intents.Inventory
+	store      Store
+	handlers   map[string]Handler
+	hub        *Hub
+	log        *slog.Logger
+	locks      keyedMutex
+}
+
+// NewEngine returns an engine. inventory gives the names that exist now and
+// is called once a turn; handlers maps intent names to what they do.
+func NewEngine(c *intents.Catalogue, r Recognizer, inventory func() *intents.Inventory, store Store,
+	handlers map[string]Handler, hub *Hub, log *slog.Logger,
+) *Engine {
+	return &Engine{
+		catalogue: c, recognizer: r, inventory: inventory, store: store, handlers: handlers, hub: hub, log: log,
+		locks: keyedMutex{m: map[string]*keyLock{}},
+	}
+}
+
+// Turn is one turn while it is handled.
+type Turn struct {
+	Request Request
+	Intent  intents.Intent
+	Session *Session
+
+	catalogue *intents.Catalogue
+}
+
+// Data fills the blanks of a reply.
+type Data = map[string]any
+
+// Reply words an answer from the catalogue.
+func (t *Turn) Reply(key string, data Data) (Reply, error) { return Word(t.catalogue, key, data) }
+
+// Word words an answer from the catalogue.
+func Word(c *intents.Catalogue, key string, data Data) (Reply, error) {
+	s, err := c.Say(key, data)
+	if err != nil {
+		return Reply{}, fmt.Errorf("dialogue: wording %s: %w", key, err)
+	}
+	return Reply{Speech: s.Speech, Text: s.Text, Expect: ExpectNone, Outcome: OutcomeNone}, nil
+}
+
+// Ask makes the reply a question whose answer fills a slot of the turn's intent.
+func (t *Turn) Ask(r Reply, slot string, choices []string) Reply {
+	t.Session.Question = &Question{Intent: t.Intent, Slot: slot, Choices: choices}
+	r.Expect, r.Choices = slot, choices
+	if len(choices) > 0 {
+		r.Expect = ExpectChoice
+	}
+	return r
+}
+
+// Respond answers a turn. It never fails: errors become speech.
+func (e *Engine) Respond(ctx context.Context, req Request) Reply {
+	// Before the turn, so that an outcome that comes at once is not missed.
+	var sub *Subscription
+	if req.Patience > 0 {
+		sub = e.hub.Subscribe(req.Conversation)
+		defer sub.Close()
+	}
+	r, s, repeated, err := e.turn(ctx, req)
+	if err != nil {
+		e.log.ErrorContext(ctx, "turn failed", "conversation", req.Conversation, "err", err)
+		return e.spoken(req, intents.Intent{Name: intents.OutOfScope}, err)
+	}
+	if sub == nil || repeated || r.Outcome != OutcomePending || r.Proposal == nil || s.LastAction != r.Proposal.ID {
+		return r
+	}
+	return e.await(ctx, req, r, sub)
+}
+
+// turn handles a request under the conversation's lock.
+func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, error) {
+	unlock := e.locks.lock(req.Conversation)
+	defer unlock()
+	s, answered, err := e.load(ctx, req.Conversation, req.DeliveryID)
+	if err != nil {
+		return Reply{}, nil, false, err
+	}
+	if answered != nil {
+		return *answered, s, true, nil
+	}
+	t := &Turn{Request: req, Session: s, catalogue: e.catalogue}
+	r, err := e.answer(ctx, t)
+	if err != nil {
+		if k := fault.KindOf(err); k == fault.Internal || k == fault.Unavailable {
+			e.log.ErrorContext(ctx, "intent failed", "conversation", req.Conversation, "intent", t.Intent.Name, "err", err)
+		} else {
+			e.log.InfoContext(ctx, "intent refused", "conversation", req.Conversation, "intent", t.Intent.Name, "err", err)
+		}
+		r = e.spoken(req, t.Intent, err)
+	}
+	r.Conversation, r.Intent, r.Slots = req.Conversation, t.Intent.Name, t.Intent.Slots
+	r = finish(r)
+	if t.Intent.Name != "thanks" && t.Intent.Name != "repeat" {
+		s.LastOutcome = r.Outcome
+		if r.Fault != "" {
+			s.LastOutcome = OutcomeFailed
+		}
+		plain := r
+		s.LastReply = &plain
+	}
+	if req.Pull {
+		if r, err = e.news(ctx, s, r); err != nil {
+			return Reply{}, nil, false, err
+		}
+	}
+	return finish(r), s, false, e.save(ctx, req, s, finish(r))
+}
+
+// answer finds out what is wanted and lets its handler do it.
+func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
+	s := t.Session
+	if t.Request.Confirm != "" {
+		t.Intent = intents.Intent{Name: "confirm", Slots: intents.Slots{}}
+		return e.handle(ctx, t)
+	}
+	inv := e.inventory()
+	res := e.recognizer.Recognize(t.Request.Text, inv, s.expect())
+	t.Intent = intents.Intent{Name: res.Intent, Slots: res.Slots}
+	if t.Intent.Slots == nil {
+		t.Intent.Slots = intents.Slots{}
+	}
+	if p := t.Request.Intent; res.Intent == intents.OutOfScope && p != nil && e.handlers[p.Name] != nil {
+		t.Intent, res = *p, intents.Result{Intent: p.Name, Slots: p.Slots, Ask: e.missing(*p)}
+	}
+	if s.Question != nil || t.Intent.Name == "amend" {
+		ask, err := e.complete(t)
+		if err != nil {
+			return Reply{}, err
+		}
+		if ask != nil {
+			res.Ask = *ask
+		}
+	}
+	spec, _ := e.catalogue.Spec(t.Intent.Name)
+	if spec.Risk == intents.RiskWrite && len(res.Candidates) > 0 {
+		return e.askWhich(t, res)
+	}
+	if u := t.Intent.Slots.String("unknown_target"); u != "" {
+		return e.askName(t, u, inv)
+	}
+	if res.Ask != "" {
+		r, err := t.Reply("ask."+res.Ask, Data{"Intent": t.Intent.Name, "Targets": t.Intent.Slots.Targets()})
+		if err != nil {
+			return Reply{}, err
+		}
+		return t.Ask(r, res.Ask, nil), nil
+	}
+	return e.handle(ctx, t)
+}
+
+// handle calls the intent's handler. Whatever was asked before is moot once
+// something else is being done.
+func (e *Engine) handle(ctx context.Context, t *Turn) (Reply, error) {
+	h := e.handlers[t.Intent.Name]
+	if h == nil {
+		switch t.Intent.Name {
+		case intents.OutOfScope:
+			return Reply{}, fault.New(fault.NotUnderstood, "I did not understand that. Say “help” for what I can do.")
+		case "chain":
+			return Reply{}, fault.New(fault.NotUnderstood, "I do one thing at a time for now. Say the steps one after the other.")
+		}
+		return Reply{}, fault.New(fault.NotUnderstood, "I understand that as “%s”, which I cannot do yet. Say “help” for what I can do.", strings.ReplaceAll(t.Intent.Name, "_", " "))
+	}
+	if t.Intent.Name != "repeat" && t.Intent.Name != "help" && t.Intent.Name != "thanks" {
+		t.Session.Question = nil
+	}
+	return h.Handle(ctx, t)
+}
+
+// complete puts the answer to an open question, or an amendment, into the
+// intent it belongs to. It returns the slot that is still missing, or nil
+// where the turn was a sentence of its own.
+func (e *Engine) complete(t *Turn) (*string, error) {
+	s, q := t.Session, t.Session.Question
+	base := s.LastWrite
+	if q != nil && len(q.Choices) == 1 && s.Pending == "" && t.Intent.Name == "confirm" {
+		t.Intent = intents.Intent{Name: "amend", Slots: intents.Slots{"choice": q.Choices[0]}} // yes to the only choice
+	}
+	switch {
+	case q != nil && (t.Intent.Name == q.Intent.Name || t.Intent.Name == "amend"):
+		base = &q.Intent
+		if c := t.Intent.Slots.String("choice"); c != "" {
+			t.Intent.Slots = intents.Slots{q.Slot: c}
+		}
+	case t.Intent.Name == "amend":
+		if base == nil {
+			return nil, fault.New(fault.NotUnderstood, "There is nothing to change yet. Say the whole thing, like “scale web to five”.")
+		}
+	default:
+		return nil, nil
+	}
+	if q != nil && t.Intent.Name == q.Intent.Name && t.Intent.Slots.Has("targets") && q.Slot != "targets" && len(q.Intent.Slots.Targets()) > 0 {
+		return nil, nil // the same verb anew, about something else: a sentence of its own
+	}
+	t.Intent = merge(*base, t.Intent.Slots)
+	ask := e.missing(t.Intent)
+	return &ask, nil
+}
+
+// missing names the first needed slot that an intent lacks.
+func (e *Engine) missing(in intents.Intent) string {
+	spec, ok := e.catalogue.Spec(in.Name)
+	if !ok {
+		return ""
+	}
+	for _, slot := range spec.Slots {
+		if !slot.Required || in.Slots.Has(slot.Name) {
+			continue
+		}
+		if slot.Name == "targets" && in.Slots.Has("unknown_target") {
+			continue
+		}
+		if slot.Name == "replicas" && (in.Slots.Has("delta") || in.Slots.Has("factor")) {
+			continue
+		}
+		if slot.Name == "version" && in.Slots.Has("image") {
+			continue
+		}
+		return slot.Name
+	}
+	return ""
+}
+
+// askName says that nothing is called so, and offers the nearest names.
+func (e *Engine) askName(t *Turn, said string, inv *intents.Inventory) (Reply, error) {
+	near := e.recognizer.Nearest(said, inv)
+	r, err := t.Reply("ask.unknown_target", Data{"Said": said, "Near": near})
+	if err != nil {
+		return Reply{}, err
+	}
+	r.Fault = fault.NotFound
+	delete(t.Intent.Slots, "unknown_target")
+	return t.Ask(r, "targets", near), nil
+}
+
+// askWhich asks between readings of a sentence that would change something.
+func (e *Engine) askWhich(t *Turn, res intents.Result) (Reply, error) {
+	var choices []string
+	same := true
+	for _, c := range append([]intents.Candidate{{Intent: res.Intent, Slots: res.Slots}}, res.Candidates...) {
+		same = same && c.Intent == res.Intent && len(c.Slots.Targets()) == 1
+		choices = append(choices, strings.Join(c.Slots.Targets(), " and "))
+	}
+	if !same {
+		return Reply{}, fault.New(fault.NotUnderstood, "I can read that in more than one way. Please say it in other words.")
+	}
+	r, err := t.Reply("ask.which", Data{"Choices": choices})
+	if err != nil {
+		return Reply{}, err
+	}
+	r.Fault = fault.Ambiguous
+	return t.Ask(r, "targets", choices), nil
+}
+
+// spoken is an error as an answer.
+func (e *Engine) spoken(req Request, in intents.Intent, err error) Reply {
+	say := fault.Say(err)
+	return finish(Reply{
+		Conversation: req.Conversation, Intent: in.Name, Slots: in.Slots,
+		Speech: say, Text: say, Expect: ExpectNone, Outcome: OutcomeNone, Fault: fault.KindOf(err),
+	})
+}
+
+// harmless drops what could be markup to an engine that reads aloud, or a
+// command to a terminal: names and messages of the cluster are strangers' text.
+func harmless(s, drop string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || strings.ContainsRune(drop, r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// finish fills what JSON must not show as null, and makes the words harmless.
+func finish(r Reply) Reply {
+	r.Speech, r.Text = harmless(r.Speech, "<>&"), harmless(r.Text, "")
+	if r.Slots == nil {
+		r.Slots = intents.Slots{}
+	}
+	if r.Blocks == nil {
+		r.Blocks = []Block{}
+	}
+	if r.Expect == "" {
+		r.Expect = ExpectNone
+	}
+	if r.Outcome == "" {
+		r.Outcome = OutcomeNone
+	}
+	return r
+}
+
+// await gives the outcome of what the turn started as its answer, if it comes
+// within the channel's patience.
+func (e *Engine) await(ctx context.Context, req Request, r Reply, sub *Subscription) Reply {
+	timer := time.NewTimer(req.Patience)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return r
+		case <-timer.C:
+			return r
+		case ev := <-sub.C:
+			if ev.Kind != EventOutcome || ev.Action != r.Proposal.ID {
+				continue
+			}
+			out := ev.Reply
+			out.Intent, out.Slots = r.Intent, r.Slots
+			if err := e.heard(ctx, req, ev.Seq, out); err != nil {
+				e.log.ErrorContext(ctx, "outcome not marked as told", "conversation", req.Conversation, "err", err)
+			}
+			return out
+		}
+	}
+}
+
+// heard notes that an outcome was told, and makes it the answer to the delivery.
+func (e *Engine) heard(ctx context.Context, req Request, seq int64, answer Reply) error {
+	defer e.locks.lock(req.Conversation)()
+	s, _, err := e.load(ctx, req.Conversation, "")
+	if err != nil {
+		return err
+	}
+	s.Heard = max(s.Heard, seq)
+	return e.save(ctx, req, s, answer)
+}
+
+// Heard notes that somebody was told an outcome: it is not told again by the
+// next answer.
+func (e *Engine) Heard(ctx context.Context, conversation string, seq int64) error {
+	return e.heard(ctx, Request{Conversation: conversation}, seq, Reply{})
+}
+
+// news adds the outcomes nobody has heard yet to an answer: before it, or after
+// it where the news ends with a question, and in its place where "how is it
+// going?" was all that was asked.
+func (e *Engine) news(ctx context.Context, s *Session, r Reply) (Reply, error) {
+	var told []Reply
+	err := e.Events(ctx, r.Conversation, s.Heard, func(ev Event) error {
+		s.Heard = ev.Seq
+		told = append(told, ev.Reply)
+		return nil
+	})
+	if err != nil || len(told) == 0 {
+		return r, err
+	}
+	last := told[len(told)-1]
+	asks := last.Expect == ExpectConfirm && last.Proposal != nil && last.Proposal.ID == s.Pending && r.Expect == ExpectNone
+	all := append(slices.Clone(told), r)
+	switch {
+	case r.Intent == "status" && slices.Equal(r.Slots.Targets(), []string{intents.TargetIt}):
+		all, r.Outcome = told, last.Outcome
+	case asks:
+		all = append([]Reply{r}, told...)
+	}
+	var speech, text []string
+	for _, a := range all {
+		speech, text = append(speech, a.Speech), append(text, a.Text)
+	}
+	r.Speech, r.Text = strings.Join(speech, " "), strings.Join(text, "\n")
+	if asks {
+		r.Expect, r.Proposal = last.Expect, last.Proposal
+	}
+	return r, nil
+}
+
+// Events calls f with the outcomes of a conversation after a position, oldest first.
+func (e *Engine) Events(ctx context.Context, conversation string, after int64, f func(Event) error) error {
+	return e.store.EventsAfter(ctx, conversation, after, func(seq int64, b []byte) error {
+		var ev Event
+		if err := json.Unmarshal(b, &ev); err != nil {
+			return fmt.Errorf("dialogue: stored event %d: %w", seq, err)
+		}
+		ev.Seq = seq
+		return f(ev)
+	})
+}
+
+// Push says something in a conversation without being asked. An outcome is
+// kept under its action's id, and said once however often it is pushed;
+// update changes the session with it and may be nil.
+func (e *Engine) Push(ctx context.Context, conversation string, ev Event, update func(*Session)) error {
+	ev.Reply.Conversation = conversation
+	ev.Reply = finish(ev.Reply)
+	if ev.Kind == EventProgress {
+		e.hub.Publish(conversation, ev)
+		return nil
+	}
+	defer e.locks.lock(conversation)()
+	s, _, err := e.load(ctx, conversation, "")
+	if err != nil {
+		return err
+	}
+	if update != nil {
+		update(s)
+	}
+	s.LastOutcome = ev.Reply.Outcome
+	plain := ev.Reply
+	s.LastReply = &plain
+	s.Updated = time.Now()
+	event, err := json.Marshal(ev)
+	if err != nil {
+		return err
+	}
+	session, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	seq, fresh, err := e.store.AppendEvent(ctx, conversation, ev.Action+"/"+ev.Kind, event, session)
+	if err != nil || !fresh {
+		return err
+	}
+	ev.Seq = seq
+	e.hub.Publish(conversation, ev)
+	return nil
+}
+
+// Subscribe listens to what is pushed in a conversation from now on.
+func (e *Engine) Subscribe(conversation string) *Subscription { return e.hub.Subscribe(conversation) }
+
+func (e *Engine) load(ctx context.Context, conversation, delivery string) (*Session, *Reply, error) {
+	sb, ab, err := e.store.LoadTurn(ctx, conversation, delivery)
+	if err != nil {
+		return nil, nil, fault.Wrap(err, fault.Unavailable, "I cannot read my own memory right now. Please try again.")
+	}
+	var s Session
+	if sb != nil {
+		if err := json.Unmarshal(sb, &s); err != nil {
+			return nil, nil, fmt.Errorf("dialogue: stored session: %w", err)
+		}
+		s = s.fresh(time.Now())
+	}
+	if ab == nil {
+		return &s, nil, nil
+	}
+	var r Reply
+	if err := json.Unmarshal(ab, &r); err != nil {
+		return nil, nil, fmt.Errorf("dialogue: stored answer: %w", err)
+	}
+	return &s, &r, nil
+}
+
+func (e *Engine) save(ctx context.Context, req Request, s *Session, r Reply) error {
+	s.Updated = time.Now()
+	sb, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	ab, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	// A turn that was handled is remembered even if whoever asked has hung up.
+	err = e.store.SaveTurn(context.WithoutCancel(ctx), req.Conversation, sb, req.DeliveryID, ab)
+	return fault.Wrap(err, fault.Unavailable, "I could not note down what was just said. Ask me how it is going before you say it again.")
+}
+
+// ErrNoSuchIntent is wrapped by CheckHandlers.
+var ErrNoSuchIntent = errors.New("no such intent in the catalogue")
+
+// CheckHandlers reports a handler whose intent the catalogue does not know.
+func CheckHandlers(c *intents.Catalogue, handlers map[string]Handler) error {
+	for name := range handlers {
+		if _, ok := c.Spec(name); !ok {
+			return fmt.Errorf("handler %q: %w", name, ErrNoSuchIntent)
+		}
+	}
+	return nil
+}
+
+// keyedMutex is one mutex a key, gone when nobody holds or wants it.
+type keyedMutex struct {
+	mu sync.Mutex
+	m  map[string]*keyLock
+}
+
+type keyLock struct {
+	held  chan struct{} // full while somebody holds the lock
+	users int
+}
+
+func (k *keyedMutex) lock(key string) (unlock func()) {
+	k.mu.Lock()
+	l := k.m[key]
+	if l == nil {
+		l = &keyLock{held: make(chan struct{}, 1)}
+		k.m[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	l.held <- struct{}{}
+	return func() {
+		<-l.held
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(k.m, key)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+// Package dialogue is one turn of a conversation: who said what, what "it" is,
+// which question is open, what was answered. It knows no cluster and no
+// channel: skills answer, channels decode and render.
+package dialogue
+
+import (
+	"context"
+	"time"
+
+	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+)
+
+// Request is a turn as a channel decoded it, after it verified the sender.
+type Request struct {
+	// DeliveryID is the platform's own id of the message, prefixed by the
+	// channel; a repeated delivery gets the first answer again. "" is never
+	// taken for a repetition.
+	DeliveryID   string
+	Conversation string // opaque; one conversation is handled in order
+	Speaker      access.Speaker
+	Text         string
+	// Intent is what the platform itself recognised; used only where the
+	// recogniser does not understand Text.
+	Intent *intents.Intent
+	// Confirm is the id of the proposal that this turn says yes to (a button):
+	// it confirms that proposal and no other, whatever Text says.
+	Confirm string
+	// Pull marks a channel that cannot be pushed to: outcomes nobody has
+	// heard yet are told first in the next answer.
+	Pull bool
+	// Patience is how long the answer may wait for the outcome of what it starts.
+	Patience time.Duration
+}
+
+// Outcome says how far the action of a turn has come.
+type Outcome string
+
+// The outcomes; the words stand in the outer contract.
+const (
+	OutcomeNone       Outcome = "none"        // nothing was started
+	OutcomePending    Outcome = "pending"     // proposed, or running
+	OutcomeDone       Outcome = "done"        // finished as asked
+	OutcomeFailed     Outcome = "failed"      // tried and failed, or got stuck
+	OutcomeRolledBack Outcome = "rolled_back" // failed, and what was there is back
+)
+
+// What a reply may wait for, besides the name of a slot that is asked for.
+const (
+	ExpectNone    = "none"
+	ExpectConfirm = "confirm" // yes or no to the proposal
+	ExpectChoice  = "choice"  // one of Choices
+)
+
+// Reply is an answer: Speech for the ear, Text and Blocks for the eye. Its JSON
+// is the outer contract's (`bot ask --json`, POST /api/v1/turns).
+type Reply struct {
+	Conversation string        `json:"conversation"`
+	Intent       string        `json:"intent"`
+	Slots        intents.Slots `json:"slots"`
+	Speech       string        `json:"speech"` // plain sentences, no markup
+	Text         string        `json:"text"`   // plain text, may have several lines
+	Blocks       []Block       `json:"blocks"`
+	Expect       string        `json:"expect"`            // ExpectNone, ExpectConfirm, ExpectChoice or a slot's name
+	Choices      []string      `json:"choices,omitempty"` // what may be answered, in the order they were said
+	Proposal     *Proposal     `json:"proposal"`
+	Outcome      Outcome       `json:"outcome"`
+	Fault        fault.Kind    `json:"fault,omitempty"` // why nothing was done, where that is so
+}
+
+// Block is something for the eye beside the text.
+type Block struct {
+	Type    string     `json:"type"` // "table", "diff"
+	Title   string     `json:"title,omitempty"`
+	Columns []string   `json:"columns,omitempty"` // of a table
+	Rows    [][]string `json:"rows,omitempty"`    // of a table
+	Text    string     `json:"text,omitempty"`    // of a diff: unified diff of the objects' YAML
+}
+
+// Proposal is what would be changed, or is being changed.
+type Proposal struct {
+	ID      string   `json:"id"`
+	Changes []Change `json:"changes"`
+}
+
+// Change is one object's part of a proposal. From and To are what a person
+// would say: "3", "5"; "v1", "v2".
+type Change struct {
+	Cluster   string `json:"cluster"`
+	Namespace string `json:"namespace"`
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	From      string `json:"from"`
+	To        string `json:"to"`
+	Diff      string `json:"diff"`
+}
+
+// The kinds of Event.
+const (
+	EventProgress = "progress" // on the way; may be lost, the next one says more
+	EventOutcome  = "outcome"  // the end of an action; kept, delivered once
+)
+
+// Event is something said in a conversation without being asked.
+type Event struct {
+	Seq    int64  // position among the kept events of all conversations; 0 for progress
+	Kind   string // EventProgress or EventOutcome
+	Action string // the id of the proposal it is about
+	Reply  Reply
+}
+
+// Handler does what one intent asks for.
+type Handler interface {
+	// Handle answers a turn. An error is spoken through fault.
+	Handle(ctx context.Context, t *Turn) (Reply, error)
+}
+
+// HandlerFunc is a function as a Handler.
+type HandlerFunc func(ctx context.Context, t *Turn) (Reply, error)
+
+// Handle calls f.
+func (f HandlerFunc) Handle(ctx context.Context, t *Turn) (Reply, error) { return f(ctx, t) }

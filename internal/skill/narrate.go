@@ -1,0 +1,201 @@
+package skill
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+
+	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/kube"
+)
+
+// Pusher says something in a conversation; *dialogue.Engine is one.
+type Pusher interface {
+	Push(ctx context.Context, conversation string, e dialogue.Event, update func(*dialogue.Session)) error
+}
+
+// Narrator tells the conversation that asked for a change how it goes, and
+// offers to roll back what got stuck. It is the ledger's Reporter.
+type Narrator struct {
+	crew *Crew
+	push Pusher
+	log  *slog.Logger
+}
+
+// NewNarrator returns a narrator.
+func NewNarrator(c *Crew, p Pusher, log *slog.Logger) *Narrator {
+	return &Narrator{crew: c, push: p, log: log}
+}
+
+// Progress tells how far a running entry has come.
+func (n *Narrator) Progress(ctx context.Context, e action.Entry) {
+	r, err := n.crew.progress(e)
+	if err == nil {
+		err = n.push.Push(ctx, e.Conversation, dialogue.Event{Kind: dialogue.EventProgress, Action: e.ID, Reply: r}, nil)
+	}
+	if err != nil {
+		n.log.ErrorContext(ctx, "progress not told", "action", e.ID, "err", err)
+	}
+}
+
+// Outcome tells the end of an entry, once, with the offer to roll back where
+// the roll-out is stuck.
+func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
+	r, err := n.crew.told(e)
+	if err != nil {
+		return err
+	}
+	var offer *action.Entry
+	if e.State == action.Failed && e.Touched() && e.Undoes == "" {
+		if offer, err = n.crew.offer(ctx, e); err != nil {
+			// Without an offer the outcome is still worth telling.
+			n.log.WarnContext(ctx, "no roll-back to offer", "action", e.ID, "err", err)
+			offer = nil
+		}
+	}
+	if offer != nil {
+		if r, err = n.crew.withOffer(r, *offer); err != nil {
+			return err
+		}
+	}
+	ev := dialogue.Event{Kind: dialogue.EventOutcome, Action: e.ID, Reply: r}
+	return n.push.Push(ctx, e.Conversation, ev, func(s *dialogue.Session) {
+		if offer == nil || s.Pending != "" || s.LastAction != e.ID {
+			return // something else is being talked about
+		}
+		s.Pending, s.PendingIsOffer = offer.ID, true
+		kept := r
+		s.PendingReply = &kept
+	})
+}
+
+// progress words how far a running entry has come.
+func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
+	s := e.Stuck()
+	if s == nil {
+		s = &e.Steps[len(e.Steps)-1]
+	}
+	data := c.stepData(*s)
+	why, err := c.why(workloadOf(s.Change), s.Last)
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	data["WhySpeech"], data["Why"] = why.Speech, why.Text
+	key := "progress." + string(s.Last.State)
+	switch {
+	case s.Last.State == "" || s.Last.State == kube.Observing:
+		key = "progress.begun"
+	case s.Last.Stuck != nil:
+		key = "progress.held"
+	case s.Change.Verb == kube.VerbScale:
+		key = "progress.scale"
+	case s.Last.State == kube.Complete, s.Last.State == kube.Paused, s.Last.State == kube.DeadlineExceeded:
+		key = "progress.waiting"
+	}
+	r, err := dialogue.Word(c.catalogue, key, data)
+	r.Proposal, r.Outcome = proposal(e), dialogue.OutcomePending
+	return r, err
+}
+
+// workloadOf is what is known of a workload from its change alone.
+func workloadOf(ch kube.Change) kube.Workload {
+	w := kube.Workload{Ref: ch.Ref}
+	for _, im := range ch.Images {
+		w.Containers = append(w.Containers, kube.Container{Name: im.Container, Image: im.To})
+	}
+	return w
+}
+
+// told words the end of an entry.
+func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
+	var say intents.Say
+	var err error
+	r := dialogue.Reply{Expect: dialogue.ExpectNone, Proposal: proposal(e)}
+	switch e.State {
+	case action.Done:
+		r.Outcome = dialogue.OutcomeDone
+		if say, err = c.phrases(e, "done."); err == nil {
+			say = intents.Say{Speech: upper(say.Speech) + ".", Text: "✔ " + say.Text + "."}
+		}
+	case action.RolledBack, action.Superseded:
+		r.Outcome = dialogue.OutcomeRolledBack
+		if e.State == action.Superseded {
+			r.Outcome, r.Fault = dialogue.OutcomeFailed, fault.Conflict
+		}
+		say, err = c.catalogue.Say("outcome."+string(e.State), c.stepData(e.Steps[0]))
+	case action.Failed:
+		r.Outcome, r.Fault = dialogue.OutcomeFailed, cmp.Or(e.Fault, fault.Failed)
+		say, err = c.failure(e)
+	default:
+		r.Outcome = dialogue.OutcomeNone
+		say, err = c.catalogue.Say("outcome.dropped", c.stepData(e.Steps[0]))
+	}
+	r.Speech, r.Text = say.Speech, say.Text
+	return r, err
+}
+
+// failure words why an entry failed, and what is true now.
+func (c *Crew) failure(e action.Entry) (intents.Say, error) {
+	s := e.Stuck()
+	if s == nil {
+		s = &e.Steps[len(e.Steps)-1]
+	}
+	data := c.stepData(*s)
+	data["Problem"] = e.Problem
+	var done []string
+	for _, st := range e.Steps {
+		if st.Applied && st.Change.Ref != s.Change.Ref {
+			done = append(done, st.Change.Ref.Name)
+		}
+	}
+	data["Others"] = done
+	if e.Problem != "" {
+		key := "failed.not_applied"
+		switch {
+		case s.Applied:
+			key = "failed.lost"
+		case e.Fault == fault.Unavailable:
+			key = "failed.unknown" // the patch was sent; its answer never came
+		}
+		return c.catalogue.Say(key, data)
+	}
+	why, err := c.why(workloadOf(s.Change), s.Last)
+	if err != nil {
+		return intents.Say{}, err
+	}
+	data["WhySpeech"], data["Why"] = why.Speech, why.Text
+	data["Paused"] = s.Last.State == kube.Paused
+	return c.catalogue.Say("failed.stuck", data)
+}
+
+// offer proposes to put back what a failed entry changed, in the name of the
+// one who asked for it; nil where nothing can be put back.
+func (c *Crew) offer(ctx context.Context, e action.Entry) (*action.Entry, error) {
+	changes, ok := e.Inverse()
+	if !ok {
+		return nil, nil
+	}
+	for i := range changes {
+		changes[i].Cause = cause(e.Speaker, "roll back, offered after “"+e.Said+"”")
+	}
+	o, err := c.ledger.Propose(ctx, action.Proposal{
+		Key: e.ID + "/offer", Conversation: e.Conversation, Speaker: e.Speaker, Said: e.Said,
+		Intent: "rollback", Changes: changes, Undoes: e.ID,
+	})
+	return &o, err
+}
+
+// withOffer adds the offer to an outcome.
+func (c *Crew) withOffer(r dialogue.Reply, offer action.Entry) (dialogue.Reply, error) {
+	phrase, err := c.phrases(offer, "offer.")
+	if err != nil {
+		return r, err
+	}
+	say, err := c.catalogue.Say("offer", dialogue.Data{"Speech": phrase.Speech, "Text": phrase.Text})
+	r.Speech, r.Text = r.Speech+" "+say.Speech, r.Text+"\n"+say.Text
+	r.Expect, r.Proposal = dialogue.ExpectConfirm, proposal(offer)
+	return r, err
+}

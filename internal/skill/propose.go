@@ -1,0 +1,192 @@
+package skill
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/kube"
+)
+
+// plan is a change with what should be said before anybody agrees to it.
+type plan struct {
+	changes  []kube.Change
+	warnings []intents.Say
+	undoes   string
+}
+
+// planner makes a plan of what a turn asks for about some workloads.
+type planner func(ctx context.Context, t *dialogue.Turn, ws []kube.Workload) (plan, error)
+
+// changing is what all intents that change something have in common: whether
+// the speaker may, what it is about, and the read-back.
+func (c *Crew) changing(f planner) dialogue.HandlerFunc {
+	return func(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
+		if err := c.ledger.MayChange(t.Request.Speaker); err != nil {
+			return dialogue.Reply{}, err
+		}
+		ws, err := c.workloads(ctx, t)
+		if err != nil {
+			return answered(err)
+		}
+		p, err := f(ctx, t, ws)
+		if err != nil {
+			return answered(err)
+		}
+		return c.propose(ctx, t, p)
+	}
+}
+
+// already says that nothing is to be done about these workloads.
+func already(t *dialogue.Turn, ws []kube.Workload, key string, data dialogue.Data) error {
+	focus(t, ws)
+	data["Names"] = names(ws)
+	r, err := t.Reply(key, data)
+	if err != nil {
+		return err
+	}
+	return instead{r}
+}
+
+// propose dry-runs and journals a plan, and reads it back.
+func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.Reply, error) {
+	e, err := c.ledger.Propose(ctx, action.Proposal{
+		Key: t.Request.DeliveryID, Conversation: t.Request.Conversation, Speaker: t.Request.Speaker,
+		Said: t.Request.Text, Intent: t.Intent.Name, Changes: p.changes, Undoes: p.undoes,
+	})
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	phrase, err := c.phrases(e, "change.")
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	for i, w := range p.warnings {
+		if i == 0 {
+			phrase.Speech, phrase.Text = phrase.Speech+".", phrase.Text+"."
+		}
+		phrase.Speech, phrase.Text = phrase.Speech+" "+w.Speech, phrase.Text+"\n"+w.Text
+	}
+	r, err := t.Reply("readback", dialogue.Data{"Speech": upper(phrase.Speech), "Text": upper(phrase.Text), "Warned": len(p.warnings) > 0})
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	r.Expect, r.Outcome, r.Proposal = dialogue.ExpectConfirm, dialogue.OutcomePending, proposal(e)
+	r.Blocks = diffs(e)
+	t.Session.Close()
+	t.Session.Pending = e.ID
+	kept := r
+	t.Session.PendingReply = &kept
+	if t.Intent.Name != "undo" {
+		in := t.Intent
+		t.Session.LastWrite = &in
+	}
+	targets := make([]dialogue.Target, len(e.Steps))
+	for i, s := range e.Steps {
+		ref := s.Change.Ref
+		targets[i] = dialogue.Target{Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name}
+	}
+	t.Session.Focus(targets...)
+	return r, nil
+}
+
+// proposal is an entry as the outer contract shows it.
+func proposal(e action.Entry) *dialogue.Proposal {
+	p := &dialogue.Proposal{ID: e.ID, Changes: make([]dialogue.Change, len(e.Steps))}
+	for i, s := range e.Steps {
+		ref := s.Change.Ref
+		p.Changes[i] = dialogue.Change{
+			Cluster: ref.Cluster, Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name,
+			From: s.Change.From(), To: s.Change.To(), Diff: s.Diff,
+		}
+	}
+	return p
+}
+
+func diffs(e action.Entry) []dialogue.Block {
+	var out []dialogue.Block
+	for _, s := range e.Steps {
+		if s.Diff != "" {
+			out = append(out, dialogue.Block{Type: "diff", Title: s.Change.Ref.Name, Text: s.Diff})
+		}
+	}
+	return out
+}
+
+// manySteps is how many objects are named one by one; more are counted.
+const manySteps = 4
+
+// phrases words what each step of an entry does or did and joins them.
+func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
+	verb := e.Steps[0].Change.Verb
+	if len(e.Steps) > manySteps && !slices.ContainsFunc(e.Steps, func(s action.Step) bool { return s.Change.Verb != verb }) {
+		return c.manyPhrase(e, prefix+"many")
+	}
+	var speech, text []string
+	for _, s := range e.Steps {
+		key := prefix + string(s.Change.Verb)
+		if prefix == "done." && s.Last.OnDelete && s.Change.Verb != kube.VerbScale {
+			key = "done.on_delete"
+		}
+		say, err := c.catalogue.Say(key, c.stepData(s))
+		if err != nil {
+			return intents.Say{}, err
+		}
+		speech, text = append(speech, say.Speech), append(text, say.Text)
+	}
+	return intents.Say{Speech: and(speech), Text: and(text)}, nil
+}
+
+// manyPhrase words what many steps of one verb do or did together.
+func (c *Crew) manyPhrase(e action.Entry, key string) (intents.Say, error) {
+	all := make([]string, len(e.Steps))
+	spaces := []string{}
+	pods := int32(0)
+	for i, s := range e.Steps {
+		ref := s.Change.Ref
+		all[i] = ref.Name
+		pods += max(s.Change.FromReplicas, s.Last.Desired)
+		if !slices.Contains(spaces, ref.Namespace) {
+			spaces = append(spaces, ref.Namespace)
+		}
+	}
+	return c.catalogue.Say(key, dialogue.Data{
+		"Verb": string(e.Steps[0].Change.Verb), "Count": len(all), "Names": all, "Some": all[:3], "More": len(all) - 3,
+		"Namespaces": spaces, "Pods": pods, "To": e.Steps[0].Change.To(),
+	})
+}
+
+// stepData fills the blanks of wordings about one step.
+func (c *Crew) stepData(s action.Step) dialogue.Data {
+	p := s.Last
+	broken := []string{}
+	for _, pod := range s.Change.DeletePods {
+		broken = append(broken, pod.Name)
+	}
+	return dialogue.Data{
+		"Delete": broken, "Restart": s.Change.Verb == kube.VerbRestart,
+		"Name": s.Change.Ref.Name, "Kind": s.Change.Ref.Kind, "Namespace": s.Change.Ref.Namespace, "Place": c.place(s.Change.Ref),
+		"From": s.Change.From(), "To": s.Change.To(), "Revision": s.Change.ToRevision,
+		"Desired": p.Desired, "Ready": p.Ready, "Updated": p.Updated, "Fresh": p.Fresh(), "Old": p.Old(),
+		"FromReplicas": s.Change.FromReplicas, "ToReplicas": s.Change.ToReplicas,
+	}
+}
+
+// and joins phrases the way people do.
+func and(phrases []string) string {
+	if len(phrases) < 2 {
+		return strings.Join(phrases, "")
+	}
+	return strings.Join(phrases[:len(phrases)-1], ", ") + " and " + phrases[len(phrases)-1]
+}
+
+// upper begins a sentence.
+func upper(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}

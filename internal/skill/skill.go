@@ -1,0 +1,250 @@
+// Package skill is what firstmate does about each family of intents: it reads
+// the cluster, proposes to the ledger, and words what it found. It holds no
+// way to change a cluster but the ledger.
+package skill
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/kube"
+)
+
+// Reader is the cluster, for looking only; *kube.Reader is one.
+type Reader interface {
+	finder
+	historian
+	lister
+	Diagnose(ctx context.Context, w kube.Workload) (kube.Progress, error)
+	AutoscalerOf(ctx context.Context, ref kube.Ref) (kube.Autoscaler, bool, error)
+}
+
+type finder interface {
+	Find(ctx context.Context, q kube.Query) ([]kube.Workload, error)
+	Get(ctx context.Context, ref kube.Ref) (kube.Workload, error)
+	Namespace() string // where names are looked for first
+}
+
+type historian interface {
+	History(ctx context.Context, w kube.Workload) ([]kube.Revision, error)
+}
+
+type lister interface {
+	List(ctx context.Context, kind, namespace string) (kube.Table, error)
+	Namespaces() []string
+}
+
+// Ledger is where changes are proposed; *action.Ledger is one.
+type Ledger interface {
+	MayChange(s access.Speaker) error
+	Propose(ctx context.Context, p action.Proposal) (action.Entry, error)
+	Decide(ctx context.Context, id string, d action.Decision) (action.Entry, error)
+	Entry(ctx context.Context, id string) (action.Entry, error)
+	LastChange(ctx context.Context, conversation string) (action.Entry, bool, error)
+}
+
+// Crew does what the intents ask for.
+type Crew struct {
+	cluster   Reader
+	ledger    Ledger
+	catalogue *intents.Catalogue
+}
+
+// NewCrew returns the skills over a cluster and a ledger.
+func NewCrew(cluster Reader, ledger Ledger, c *intents.Catalogue) *Crew {
+	return &Crew{cluster: cluster, ledger: ledger, catalogue: c}
+}
+
+// Handlers maps each intent to what does it.
+func (c *Crew) Handlers() map[string]dialogue.Handler {
+	h := map[string]dialogue.HandlerFunc{
+		"scale": c.changing(c.scale), "deploy": c.changing(c.deploy),
+		"rollback": c.changing(c.rollback), "restart": c.changing(c.restart),
+		"status": c.status, "list": c.list,
+		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo,
+		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
+	}
+	out := make(map[string]dialogue.Handler, len(h))
+	for name, f := range h {
+		out[name] = f
+	}
+	return out
+}
+
+// instead is an answer in place of a result: a question, or word that there is
+// nothing to do. It is an error so that the way back from deep down is the
+// ordinary one.
+type instead struct{ reply dialogue.Reply }
+
+func (instead) Error() string { return "skill: there is something to say first" }
+
+// answered gives what is to be said in place of a result as the answer.
+func answered(err error) (dialogue.Reply, error) {
+	var i instead
+	if errors.As(err, &i) {
+		return i.reply, nil
+	}
+	return dialogue.Reply{}, err
+}
+
+// workloads finds what a turn is about. Several possible namespaces are asked
+// about; the error is then instead.
+func (c *Crew) workloads(ctx context.Context, t *dialogue.Turn) ([]kube.Workload, error) {
+	in := t.Intent.Slots
+	names := in.Targets()
+	switch {
+	case len(names) == 1 && (names[0] == intents.TargetIt || names[0] == intents.TargetThem):
+		return c.spokenOf(ctx, t)
+	case len(names) == 1 && names[0] == intents.TargetAll:
+		ns := c.namespace(t)
+		ws, err := c.cluster.Find(ctx, kube.Query{Namespace: ns, Kind: kube.Deployment})
+		if err == nil && len(ws) == 0 {
+			err = fault.New(fault.NotFound, "There are no Deployments in %s.", ns)
+		}
+		return ws, err
+	}
+	var out []kube.Workload
+	for _, name := range names {
+		w, err := c.workload(ctx, t, name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(out, func(o kube.Workload) bool { return o.Ref == w.Ref }) {
+			out = append(out, w)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fault.New(fault.NotUnderstood, "Which one do you mean? Say its name.")
+	}
+	return out, nil
+}
+
+// namespace is the one that a turn is about where no name decides it.
+func (c *Crew) namespace(t *dialogue.Turn) string {
+	if ns := t.Intent.Slots.String("namespace"); ns != "" {
+		return ns
+	}
+	return c.cluster.Namespace()
+}
+
+// spokenOf finds what "it" or "them" is.
+func (c *Crew) spokenOf(ctx context.Context, t *dialogue.Turn) ([]kube.Workload, error) {
+	if len(t.Session.Targets) == 0 {
+		r, err := t.Reply("ask.targets", dialogue.Data{"Intent": t.Intent.Name, "Targets": []string{}})
+		if err != nil {
+			return nil, err
+		}
+		return nil, instead{t.Ask(r, "targets", nil)}
+	}
+	var out []kube.Workload
+	for _, s := range t.Session.Targets {
+		ns := s.Namespace
+		if said := t.Intent.Slots.String("namespace"); said != "" {
+			ns = said
+		}
+		w, err := c.pick(ctx, kube.Query{Namespace: ns, Kind: s.Kind, Name: s.Name})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func (c *Crew) pick(ctx context.Context, q kube.Query) (kube.Workload, error) {
+	ws, err := c.cluster.Find(ctx, q)
+	switch {
+	case err != nil:
+		return kube.Workload{}, err
+	case len(ws) == 0:
+		return kube.Workload{}, c.elsewhere(ctx, q)
+	case len(ws) > 1:
+		return kube.Workload{}, fault.New(fault.Ambiguous, "There are several called %s: %s. Say which kind you mean.", q.Name, kindsOf(ws))
+	}
+	return ws[0], nil
+}
+
+func kindsOf(ws []kube.Workload) string {
+	var out []string
+	for _, w := range ws {
+		out = append(out, "a "+w.Ref.Kind)
+	}
+	return strings.Join(out, " and ")
+}
+
+// elsewhere says that a name is not where it was looked for, and where it is.
+func (c *Crew) elsewhere(ctx context.Context, q kube.Query) error {
+	ws, err := c.cluster.Find(ctx, kube.Query{Name: q.Name})
+	if err != nil {
+		return err
+	}
+	if len(ws) == 0 {
+		return fault.New(fault.NotFound, "I see no %s in the cluster.", q.Name)
+	}
+	return fault.New(fault.NotFound, "There is no %s in %s; there is one in %s.", q.Name, q.Namespace, strings.Join(namespaces(ws), " and one in "))
+}
+
+func namespaces(ws []kube.Workload) []string {
+	var out []string
+	for _, w := range ws {
+		if !slices.Contains(out, w.Ref.Namespace) {
+			out = append(out, w.Ref.Namespace)
+		}
+	}
+	return out
+}
+
+// workload finds a name: in the namespace that was said; else in the
+// cluster's own; else where it is the only one; else it asks.
+func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kube.Workload, error) {
+	if ns := t.Intent.Slots.String("namespace"); ns != "" {
+		if !slices.Contains(c.cluster.Namespaces(), ns) {
+			return kube.Workload{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
+		}
+		return c.pick(ctx, kube.Query{Namespace: ns, Name: name})
+	}
+	all, err := c.cluster.Find(ctx, kube.Query{Name: name})
+	if err != nil {
+		return kube.Workload{}, err
+	}
+	where := namespaces(all)
+	switch {
+	case len(where) == 0:
+		return kube.Workload{}, fault.New(fault.NotFound, "I see no %s in the cluster.", name)
+	case slices.Contains(where, c.cluster.Namespace()):
+		return c.pick(ctx, kube.Query{Namespace: c.cluster.Namespace(), Name: name})
+	case len(where) == 1:
+		return c.pick(ctx, kube.Query{Namespace: where[0], Name: name})
+	}
+	r, err := t.Reply("ask.where", dialogue.Data{"Name": name, "Where": where})
+	if err != nil {
+		return kube.Workload{}, err
+	}
+	r.Fault = fault.Ambiguous
+	return kube.Workload{}, instead{t.Ask(r, "namespace", where)}
+}
+
+// focus makes workloads what "it" is from now on.
+func focus(t *dialogue.Turn, ws []kube.Workload) {
+	targets := make([]dialogue.Target, len(ws))
+	for i, w := range ws {
+		targets[i] = dialogue.Target{Namespace: w.Ref.Namespace, Kind: w.Ref.Kind, Name: w.Ref.Name}
+	}
+	t.Session.Focus(targets...)
+}
+
+// place is how a workload's namespace is said: not at all where it is the
+// cluster's own.
+func (c *Crew) place(ref kube.Ref) string {
+	if ref.Namespace == c.cluster.Namespace() {
+		return ""
+	}
+	return ref.Namespace
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/firstmate-ops/firstmate/sandbox/internal/parent"
+	"github.com/firstmate-ops/firstmate/sandbox/internal/statedir"
+	"github.com/firstmate-ops/firstmate/sandbox/internal/stdio"
+)
+
+// stopTimeout bounds a clean stop. The API server and metrics-server would wait
+// a minute for open watches; they end with the process instead.
+const stopTimeout = 900 * time.Millisecond
+
+var errUsage = errors.New("wrong usage")
+
+type upOptions struct {
+	dir         string
+	nodes, pods int
+	empty, keep bool
+	withParent  bool
+}
+
+func parseUp(args []string) (upOptions, error) {
+	var o upOptions
+	fs := flag.NewFlagSet("sandbox up", flag.ContinueOnError)
+	fs.StringVar(&o.dir, "dir", "", "keep the state in this `folder`, and start again from it if it holds some (default: a temporary one)")
+	fs.IntVar(&o.nodes, "nodes", 3, "how many nodes to simulate")
+	fs.IntVar(&o.pods, "pods", 0, "how many pods to add in namespace \"load\", as Deployments of 5")
+	fs.BoolVar(&o.empty, "empty", false, "without the sample shop")
+	fs.BoolVar(&o.keep, "keep", false, "do not remove the temporary folder at the end")
+	fs.BoolVar(&o.withParent, "with-parent", false, "stop when the process that started this one is gone")
+	fs.Usage = func() {
+		fmt.Fprint(fs.Output(), `Usage: sandbox up [flags]
+
+Starts etcd, kube-apiserver, kube-controller-manager, kube-scheduler, simulated
+nodes and metrics-server on loopback. Prints KUBECONFIG=<path> and then READY on
+standard output; stop it with Ctrl-C or SIGTERM.
+
+The last word of an image's tag says what its container does: …-bad cannot be
+pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 s,
+…-unready never. All others run at once.
+
+`)
+		fs.PrintDefaults()
+	}
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return o, err
+		}
+		return o, errUsage // flag has printed it
+	}
+	complain := func(format string, a ...any) (upOptions, error) {
+		fmt.Fprintf(os.Stderr, "sandbox up: "+format+"\n", a...)
+		return o, errUsage
+	}
+	switch {
+	case fs.NArg() > 0:
+		return complain("unexpected argument %q", fs.Arg(0))
+	case o.nodes < 1 || o.nodes > 1000:
+		return complain("--nodes must be between 1 and 1000")
+	case o.pods < 0 || o.pods > 100_000:
+		return complain("--pods must be between 0 and 100000")
+	}
+	return o, nil
+}
+
+// up runs a cluster until it is told to stop.
+func up(ctx context.Context, args []string) (err error) {
+	o, err := parseUp(args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if o.withParent {
+		var cancel context.CancelFunc
+		ctx, cancel = parent.Watch(ctx)
+		defer cancel()
+		// The terminal or pipe may be gone as well; that is no reason to die
+		// before the state is removed.
+		signal.Ignore(syscall.SIGPIPE)
+	}
+
+	state, err := statedir.Open(o.dir)
+	if err != nil {
+		return err
+	}
+	keep := o.keep
+	defer func() { err = errors.Join(err, state.Close(keep)) }()
+	if o.keep && state.Temporary {
+		if err := os.WriteFile(state.File(statedir.KeepFile), nil, 0o600); err != nil {
+			return err
+		}
+	}
+
+	logFile := state.File("components.log")
+	stderr, err := stdio.Divert(logFile)
+	if err != nil {
+		return err
+	}
+	say := newTeller(stderr)
+	// Some components end the process where others return an error.
+	klog.OsExit = func(code int) {
+		fmt.Fprintf(stderr, "sandbox: a component gave up; the last lines of %s say which and why\n", logFile)
+		os.Exit(max(code, 1))
+	}
+
+	c := &cluster{options: o, state: state, say: say}
+	err = c.run(ctx, os.Stdout)
+	if err != nil {
+		// The caller prints errors to standard error, which is the log file now.
+		os.Stderr = stderr
+		keep = true
+		return fmt.Errorf("%w (the components' log is %s)", err, logFile)
+	}
+	if keep && state.Temporary {
+		say("the state is kept in %s", state.Path)
+	}
+	return nil
+}
+
+// newTeller returns a function that tells a person what happens, with the time
+// since the start.
+func newTeller(w io.Writer) func(format string, a ...any) {
+	start := time.Now()
+	return func(format string, a ...any) {
+		fmt.Fprintf(w, "%6.1fs  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, a...))
+	}
+}

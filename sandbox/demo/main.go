@@ -1,0 +1,144 @@
+// Command demo starts everything there is to see: the sandbox with its sample
+// shop, and the assistant connected to it. Run it in the module's folder:
+//
+//	go run ./demo                 talk to the assistant in this terminal
+//	go run ./demo --headless      run until SIGTERM or Ctrl-C
+//
+// With --headless it prints, each line once it is true:
+//
+//	KUBECONFIG=<path>
+//	FIRSTMATE_URL=http://127.0.0.1:<port>
+//	READY
+//
+// FIRSTMATE_BOT=<path> starts that program as the assistant instead of building
+// the one of this repository.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/firstmate-ops/firstmate/sandbox/internal/buildcache"
+)
+
+func init() {
+	// The kernel ends the children with the thread that started them: that must
+	// be one that lives as long as the process. main runs on it alone.
+	runtime.LockOSThread()
+}
+
+type options struct {
+	headless bool
+	pods     int
+	dir      string
+}
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(o)
+	}
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("wrong usage")
+
+func parse(args []string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+	fs.BoolVar(&o.headless, "headless", false, "no chat in this terminal: print where things are, and run until SIGTERM or Ctrl-C")
+	fs.IntVar(&o.pods, "pods", 0, "how many pods to add to the sandbox")
+	fs.StringVar(&o.dir, "dir", "", "keep the sandbox's and the assistant's state in this `folder` (default: a temporary one)")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return o, err
+	} else if err != nil {
+		return o, errUsage
+	}
+	if fs.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "demo: unexpected argument %q\n", fs.Arg(0))
+		return o, errUsage
+	}
+	return o, nil
+}
+
+func run(o options) error {
+	// A second signal while things stop (make and the terminal may both send
+	// one) changes nothing: this context swallows them until the end.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	ctx, cancel := watchLauncher(ctx)
+	defer cancel()
+
+	programs, err := build(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	d := &demo{options: o, programs: programs}
+	defer d.stop()
+	if err := d.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop before all was up
+		}
+		return err
+	}
+	if o.headless {
+		return d.wait(ctx)
+	}
+	return d.chat(ctx)
+}
+
+// programs are the paths of what the demo starts.
+type programs struct {
+	sandbox, bot string
+	// kubectl is how to run the sandbox's kubectl in a shell.
+	kubectl string
+}
+
+func build(ctx context.Context) (programs, error) {
+	progress := buildcache.NewProgress(os.Stderr)
+	module, err := buildcache.FindModule()
+	if err != nil {
+		return programs{}, err
+	}
+	cache, err := buildcache.New(ctx, module, progress)
+	if err != nil {
+		return programs{}, err
+	}
+	p := programs{bot: os.Getenv("FIRSTMATE_BOT")}
+	if p.bot == "" {
+		p.bot = filepath.Join(cache.Dir, "bot")
+		done := progress.During("building the assistant")
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", p.bot, "./cmd/bot")
+		cmd.Dir = filepath.Dir(module)
+		out, err := cmd.CombinedOutput()
+		done()
+		if err != nil {
+			return p, fmt.Errorf("building the assistant: %w\n%s", err, out)
+		}
+	} else if p.bot, err = filepath.Abs(p.bot); err != nil {
+		return p, err
+	}
+	if p.sandbox, err = cache.Build(ctx); err != nil {
+		return p, err
+	}
+	p.kubectl = p.sandbox + " kubectl"
+	return p, nil
+}
