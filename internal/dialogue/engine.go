@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -45,17 +46,19 @@ type Engine struct {
 	store      Store
 	handlers   map[string]Handler
 	hub        *Hub
+	listener   Listener
 	log        *slog.Logger
 	locks      keyedMutex
 }
 
 // NewEngine returns an engine. inventory gives the names that exist now and
-// is called once a turn; handlers maps intent names to what they do.
+// is called once a turn; handlers maps intent names to what they do; listener
+// may be nil.
 func NewEngine(c *intents.Catalogue, r Recognizer, inventory func() *intents.Inventory, store Store,
-	handlers map[string]Handler, hub *Hub, log *slog.Logger,
+	handlers map[string]Handler, hub *Hub, listener Listener, log *slog.Logger,
 ) *Engine {
 	return &Engine{
-		catalogue: c, recognizer: r, inventory: inventory, store: store, handlers: handlers, hub: hub, log: log,
+		catalogue: c, recognizer: r, inventory: inventory, store: store, handlers: handlers, hub: hub, listener: listener, log: log,
 		locks: keyedMutex{m: map[string]*keyLock{}},
 	}
 }
@@ -67,6 +70,7 @@ type Turn struct {
 	Session *Session
 
 	catalogue *intents.Catalogue
+	heard     Heard
 }
 
 // Data fills the blanks of a reply.
@@ -149,6 +153,10 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 			return Reply{}, nil, false, err
 		}
 	}
+	if e.listener != nil {
+		t.heard.Request, t.heard.Reply = req, r
+		e.listener.Listen(ctx, t.heard)
+	}
 	return finish(r), s, false, e.save(ctx, req, s, finish(r))
 }
 
@@ -161,6 +169,7 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	}
 	inv := e.inventory()
 	res := e.recognizer.Recognize(t.Request.Text, inv, s.expect())
+	t.heard = Heard{Open: s.expect(), Read: intents.Intent{Name: res.Intent, Slots: maps.Clone(res.Slots)}, Inventory: inv}
 	t.Intent = intents.Intent{Name: res.Intent, Slots: res.Slots}
 	if t.Intent.Slots == nil {
 		t.Intent.Slots = intents.Slots{}

@@ -65,7 +65,7 @@ func newRoom(t *testing.T) *room {
 	}
 	delete(handlers, intents.OutOfScope)
 	delete(handlers, "amend")
-	r.Engine = dialogue.NewEngine(c, intents.NewRecognizer(c), func() *intents.Inventory { return inv }, st, handlers, dialogue.NewHub(), slog.New(slog.DiscardHandler))
+	r.Engine = dialogue.NewEngine(c, intents.NewRecognizer(c), func() *intents.Inventory { return inv }, st, handlers, dialogue.NewHub(), nil, slog.New(slog.DiscardHandler))
 	return r
 }
 
