@@ -16,7 +16,9 @@ type automaton struct {
 	slotEdges []slotEdge
 	accepts   []accept
 	sets      [][]fix // side effects of an edge; 0 is none
-	start     int32
+	loops     []int32
+	start     int32 // of whole sentences
+	frames    int32 // of frames: tried where no sentence fits well
 }
 
 // autoNode is a place between two words; its edges are slices of the
@@ -25,6 +27,9 @@ type autoNode struct {
 	words, wordsEnd     int32
 	slots, slotsEnd     int32
 	accepts, acceptsEnd int32
+	// loops are the places between the parts of frames that may be reached from
+	// here by skipping a small word.
+	loops, loopsEnd int32
 }
 
 type wordEdge struct {
@@ -60,6 +65,7 @@ type rawNode struct {
 	slots []slotEdge
 	eps   []rawEps
 	acc   int32 // sentence + 1
+	loop  bool
 }
 
 type rawEps struct {
@@ -80,6 +86,7 @@ func compile(c *Catalogue) *automaton {
 	if r := c.rules[openingRule]; r != nil {
 		co.eps(co.build(r.node, nil, start), placed, nil)
 	}
+	frames := co.add()
 	for _, s := range slices.Concat(c.templates, c.answers) {
 		i := int32(len(co.a.sentences))
 		co.a.sentences = append(co.a.sentences, s)
@@ -90,13 +97,18 @@ func compile(c *Catalogue) *automaton {
 				from = placed
 			}
 		}
-		end := co.build(s.node, d, from)
+		var end int32
+		if s.frame != nil {
+			end = co.frame(&s, d, frames)
+		} else {
+			end = co.build(s.node, d, from)
+		}
 		if co.raw[end].acc != 0 { // ends are never shared, save by an empty template
 			continue
 		}
 		co.raw[end].acc = i + 1
 	}
-	co.close(start)
+	co.close(start, frames)
 	return co.a
 }
 
@@ -169,6 +181,25 @@ func (co *compiler) build(n *node, d *intentDef, from int32) int32 {
 	return from
 }
 
+// frame adds the two loops of parts before and behind the cue, and returns the
+// second, where the sentence may end.
+func (co *compiler) frame(s *sentence, d *intentDef, from int32) int32 {
+	skips := !s.frame.exact && d.spec.Risk != RiskWrite
+	loop := func(parts []sentence) int32 {
+		at := co.add()
+		for _, p := range parts {
+			co.eps(co.build(p.node, d, at), at, nil)
+		}
+		co.raw[at].loop = skips
+		return at
+	}
+	before := loop(slices.Concat(s.frame.before, s.frame.parts))
+	behind := loop(s.frame.parts)
+	co.eps(from, before, nil)
+	co.eps(co.build(s.node, d, before), behind, nil)
+	return behind
+}
+
 // permute adds every order of kids; orders share their beginnings.
 func (co *compiler) permute(kids []*node, d *intentDef, from, to int32) {
 	if len(kids) == 0 {
@@ -184,11 +215,19 @@ func (co *compiler) permute(kids []*node, d *intentDef, from, to int32) {
 }
 
 // close takes all empty steps and keeps the nodes that a word leads to.
-func (co *compiler) close(start int32) {
+func (co *compiler) close(start, frames int32) {
 	a := co.a
 	ids := make([]int32, len(co.raw)) // raw node → node + 1
 	var queue []int32
 	intern := func(raw int32) int32 {
+		// A node that only leads on is the node it leads to.
+		for {
+			r := &co.raw[raw]
+			if len(r.words) > 0 || len(r.slots) > 0 || r.acc > 0 || r.loop || len(r.eps) != 1 || r.eps[0].fix != nil {
+				break
+			}
+			raw = r.eps[0].to
+		}
 		if ids[raw] == 0 {
 			queue = append(queue, raw)
 			ids[raw] = int32(len(queue))
@@ -196,10 +235,11 @@ func (co *compiler) close(start int32) {
 		return ids[raw] - 1
 	}
 	a.start = intern(start)
+	a.frames = intern(frames)
 	seen := make([]int32, len(co.raw)) // mark of the closure that saw it
 	var mark int32
 	for q := 0; q < len(queue); q++ {
-		n := autoNode{words: int32(len(a.wordEdges)), slots: int32(len(a.slotEdges)), accepts: int32(len(a.accepts))}
+		n := autoNode{words: int32(len(a.wordEdges)), slots: int32(len(a.slotEdges)), accepts: int32(len(a.accepts)), loops: int32(len(a.loops))}
 		mark++
 		var walk func(raw int32, fixes []fix)
 		walk = func(raw int32, fixes []fix) {
@@ -216,6 +256,9 @@ func (co *compiler) close(start int32) {
 			if len(fixes) > 0 && (len(r.words) > 0 || len(r.slots) > 0 || r.acc > 0) {
 				set = int32(len(a.sets))
 				a.sets = append(a.sets, slices.Clone(fixes))
+			}
+			if r.loop && len(fixes) == 0 {
+				a.loops = append(a.loops, intern(raw))
 			}
 			for _, e := range r.words {
 				a.wordEdges = append(a.wordEdges, wordEdge{e.word, intern(e.to), set})
@@ -235,7 +278,7 @@ func (co *compiler) close(start int32) {
 			}
 		}
 		walk(queue[q], nil)
-		n.wordsEnd, n.slotsEnd, n.acceptsEnd = int32(len(a.wordEdges)), int32(len(a.slotEdges)), int32(len(a.accepts))
+		n.wordsEnd, n.slotsEnd, n.acceptsEnd, n.loopsEnd = int32(len(a.wordEdges)), int32(len(a.slotEdges)), int32(len(a.accepts)), int32(len(a.loops))
 		edges := a.wordEdges[n.words:n.wordsEnd]
 		sort.SliceStable(edges, func(i, j int) bool { return edges[i].word < edges[j].word })
 		a.nodes = append(a.nodes, n)

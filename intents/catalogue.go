@@ -74,6 +74,17 @@ type sentence struct {
 	node   *node
 	terse  bool // not for questions
 	answer bool // intent is the slot it answers
+	frame  *frame
+}
+
+// frame is a cue with parts around it in any order and number: "logs" with "of
+// web", "since noon", "with errors". It reads what no template foresaw. Where
+// the intent only reads, small words between the parts are skipped too.
+type frame struct {
+	cues   []sentence
+	before []sentence // parts that stand before the cue only
+	parts  []sentence
+	exact  bool // skips nothing
 }
 
 // ignored is the slot name for words whose value does not matter: {_:any_name}.

@@ -21,6 +21,22 @@
 // Sentences below `terse:` hold for sentences that are not questions; those
 // below `answers:` only while that slot is asked for.
 //
+// # Frames
+//
+// People put their words in any order. A frame is a cue with parts around it,
+// each as often as it comes, in any order:
+//
+//	frames:
+//	  - cue: (log|logs)
+//	    before: [show me]            # parts that stand before the cue only
+//	    parts: ["[of] {targets}", <since>, "{level:level} [messages]"]
+//	    exact: true                  # skip nothing between the parts
+//
+// Frames are tried where no template fits, or none without a repair. In a frame
+// of an intent that only reads, small words (words: idle:) are skipped between
+// the parts, and up to three others where something that exists was named;
+// never a word of a writing intent. A frame of a writing intent skips nothing.
+//
 // # How a sentence is read
 //
 // All templates are compiled into one automaton. A sentence becomes a lattice

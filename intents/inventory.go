@@ -16,4 +16,7 @@ type InventoryData struct {
 	NamespaceAliases map[string]string `json:"namespace_aliases" yaml:"namespace_aliases"`
 	Nodes            []string          `json:"nodes" yaml:"nodes"`
 	Workloads        []Workload        `json:"workloads" yaml:"workloads"`
+	Alerts           []string          `json:"alerts,omitempty" yaml:"alerts,omitempty"`         // names of alerting rules: "HighErrorRate"
+	Containers       []string          `json:"containers,omitempty" yaml:"containers,omitempty"` // names of containers: "istio-proxy"
+	Tags             []string          `json:"tags,omitempty" yaml:"tags,omitempty"`             // tags of images in use: "2.1-bad"
 }

@@ -33,6 +33,7 @@ type wordLists struct {
 	env                []string // namespaces people name without our knowing them
 	chain              []string // joins steps
 	reason             []string // opens a reason, which may say anything
+	idle               []string // words that a frame of a reading intent may skip
 
 	guardStart, guardAnywhere []string
 
@@ -69,6 +70,9 @@ func Load(fsys fs.FS) (*Catalogue, error) {
 		said: map[string]bool{},
 	}
 	for _, name := range names {
+		if name == heldOut {
+			continue
+		}
 		b, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return nil, fmt.Errorf("intents: %w", err)
@@ -88,6 +92,10 @@ func Load(fsys fs.FS) (*Catalogue, error) {
 	slices.SortFunc(l.c.specs, func(a, b Spec) int { return strings.Compare(a.Name, b.Name) })
 	return l.c, nil
 }
+
+// heldOut is the file of test sentences that lies beside the catalogue and is no
+// part of it: no template is tuned on them.
+const heldOut = "heldout.yaml"
 
 // loader collects a catalogue and what is wrong with it.
 type loader struct {
@@ -285,7 +293,7 @@ func (l *loader) wordList(key string, k, v *yaml.Node) {
 		"lead": &w.lead, "filler": &w.filler, "tail": &w.tail, "article": &w.article,
 		"kind_before": &w.kindBefore, "kind_after": &w.kindAfter, "and": &w.and,
 		"never_names": &w.never, "never_repaired": &w.inflected, "counted": &w.counted,
-		"environments": &w.env, "chain": &w.chain, "reason": &w.reason,
+		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle,
 	}[key]
 	if !ok {
 		l.errorf(k, "unknown key %q in words", key)
@@ -336,6 +344,8 @@ func (l *loader) intent(name string, k, v *yaml.Node) {
 			l.c.templates = append(l.c.templates, l.sentences(name, v, sentence{})...)
 		case "terse":
 			l.c.templates = append(l.c.templates, l.sentences(name, v, sentence{terse: true})...)
+		case "frames":
+			l.frames(name, v)
 		default:
 			l.errorf(k, "intent %s: unknown key %q", name, key)
 		}
@@ -391,6 +401,54 @@ func (l *loader) sentences(intent string, v *yaml.Node, of sentence) []sentence 
 		out = append(out, of)
 	}
 	return out
+}
+
+// frames reads cue and parts, see [frame].
+func (l *loader) frames(intent string, v *yaml.Node) {
+	if v.Kind != yaml.SequenceNode {
+		l.errorf(v, "%s: frames: wants a list", intent)
+		return
+	}
+	for _, e := range v.Content {
+		f := &frame{}
+		var cue *yaml.Node
+		l.mapping(e, intent+": frame", func(key string, k, v *yaml.Node) {
+			switch key {
+			case "cue":
+				cue = v
+				for _, s := range l.sentences(intent, one(v), sentence{}) {
+					f.cues = append(f.cues, s)
+				}
+			case "before":
+				f.before = l.sentences(intent, one(v), sentence{})
+			case "parts":
+				f.parts = l.sentences(intent, one(v), sentence{})
+			case "exact":
+				if err := v.Decode(&f.exact); err != nil {
+					l.errorf(v, "%s: frame: exact: %v", intent, err)
+				}
+			default:
+				l.errorf(k, "%s: frame: unknown key %q", intent, key)
+			}
+		})
+		if len(f.cues) == 0 {
+			l.errorf(e, "%s: frame: cue is missing", intent)
+			continue
+		}
+		alt := &node{kind: nodeAlt}
+		for _, c := range f.cues {
+			alt.kids = append(alt.kids, c.node)
+		}
+		l.c.templates = append(l.c.templates, sentence{intent: intent, text: f.cues[0].text, at: place{l.file, cue.Line}, node: alt, frame: f})
+	}
+}
+
+// one makes a list of a lone template.
+func one(v *yaml.Node) *yaml.Node {
+	if v.Kind == yaml.ScalarNode {
+		return &yaml.Node{Kind: yaml.SequenceNode, Line: v.Line, Content: []*yaml.Node{v}}
+	}
+	return v
 }
 
 func (l *loader) reply(key string, k, v *yaml.Node) {
@@ -465,6 +523,17 @@ func (l *loader) check() {
 			slots = d.slots
 		}
 		l.checkNode(s.node, slots, report)
+		if s.frame != nil {
+			for _, part := range slices.Concat(s.frame.before, s.frame.parts) {
+				report := func(format string, args ...any) {
+					l.errorAt(part.at, "%s: part %q: %s", part.intent, part.text, fmt.Sprintf(format, args...))
+				}
+				l.checkNode(part.node, slots, report)
+				if part.node.empty(l.c.rules, 0) {
+					report("accepts no words at all")
+				}
+			}
+		}
 		if s.node.empty(l.c.rules, 0) {
 			report("accepts an empty sentence")
 		}

@@ -20,6 +20,10 @@ type Inventory struct {
 	workloads  nameIndex
 	namespaces nameIndex
 	nodes      nameIndex
+	clusters   nameIndex
+	alerts     nameIndex
+	containers nameIndex
+	tags       nameIndex
 }
 
 // NewInventory indexes the names.
@@ -37,8 +41,13 @@ func NewInventory(d InventoryData) *Inventory {
 	for _, alias := range slices.Sorted(maps.Keys(d.NamespaceAliases)) {
 		inv.namespaces.add(alias, d.NamespaceAliases[alias])
 	}
-	for _, n := range d.Nodes {
-		inv.nodes.add(n, n)
+	for _, of := range [...]struct {
+		index *nameIndex
+		names []string
+	}{{&inv.nodes, d.Nodes}, {&inv.clusters, d.Clusters}, {&inv.alerts, d.Alerts}, {&inv.containers, d.Containers}, {&inv.tags, d.Tags}} {
+		for _, n := range of.names {
+			of.index.add(n, n)
+		}
 	}
 	return inv
 }
@@ -56,6 +65,7 @@ func (d InventoryData) clone() InventoryData {
 	d.Namespaces = slices.Clone(d.Namespaces)
 	d.NamespaceAliases = maps.Clone(d.NamespaceAliases)
 	d.Nodes = slices.Clone(d.Nodes)
+	d.Alerts, d.Containers, d.Tags = slices.Clone(d.Alerts), slices.Clone(d.Containers), slices.Clone(d.Tags)
 	d.Workloads = slices.Clone(d.Workloads)
 	for i := range d.Workloads {
 		d.Workloads[i].Aliases = slices.Clone(d.Workloads[i].Aliases)

@@ -15,6 +15,7 @@ type reading struct {
 	r        *Recognizer
 	inv      *Inventory
 	open     Expect
+	text     string // what the tokens were cut from
 	question bool
 	guarded  bool
 	fuzzy    int
@@ -26,7 +27,7 @@ type reading struct {
 	spans   [][]span // position × type
 	spanGen []int32  // the parse that filled it
 	parses  int32
-	best    []int32 // node → thread, valid where mark fits
+	best    []int32 // node and kind of thread → thread, valid where mark fits
 	mark    []int32
 	gen     int32
 }
@@ -43,13 +44,29 @@ type thread struct {
 	slot            string
 	cost            float32
 	literals        int32
+	from            int16 // position where the step began
+	skips           uint8 // words of meaning that were skipped in a frame
+	known           bool  // something that exists was named
 	val             any
+}
+
+// key tells threads apart that must not replace one another: one that skipped
+// words lives only where something known was named.
+func (t *thread) key() int32 {
+	k := t.node << 2
+	if t.skips > 0 {
+		k |= 2
+	}
+	if t.known {
+		k |= 1
+	}
+	return k
 }
 
 func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *reading {
 	rd, _ := r.scratch.Get().(*reading)
 	if rd == nil {
-		rd = &reading{r: r, best: make([]int32, len(r.a.nodes)), mark: make([]int32, len(r.a.nodes))}
+		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes)), mark: make([]int32, 4*len(r.a.nodes))}
 	}
 	rd.inv, rd.open, rd.question, rd.fuzzy = inv, open, question, 0
 	return rd
@@ -58,14 +75,15 @@ func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *readin
 func (r *Recognizer) release(rd *reading) {
 	clear(rd.threads)
 	rd.threads = rd.threads[:0]
-	rd.inv, rd.tokens, rd.open = nil, nil, Expect{}
+	rd.inv, rd.tokens, rd.open, rd.text = nil, nil, Expect{}, ""
 	clear(rd.spans)
 	r.scratch.Put(rd)
 }
 
 // parse reads tokens as one sentence and returns its readings, best first.
+// Frames are tried where no template fits, or none well.
 func (rd *reading) parse(tokens []token) []parsed {
-	r, a := rd.r, rd.r.a
+	r := rd.r
 	n := len(tokens)
 	rd.tokens = tokens
 	if need := n * len(r.typeFns); len(rd.spans) < need {
@@ -75,8 +93,6 @@ func (rd *reading) parse(tokens []token) []parsed {
 		clear(rd.spanGen)
 		rd.parses = 1
 	}
-	clear(rd.threads)
-	rd.threads = rd.threads[:0]
 	rd.words = rd.words[:0]
 	for i := range tokens {
 		rd.words = append(rd.words, rd.readWord(tokens[i].text))
@@ -84,11 +100,31 @@ func (rd *reading) parse(tokens []token) []parsed {
 	for len(rd.active) < n+1 {
 		rd.active = append(rd.active, nil)
 	}
+	out := rd.search(r.a.start)
+	if len(out) == 0 || out[0].cost > costDoubt {
+		out = append(out, rd.search(r.a.frames)...)
+		sortParsed(out)
+	}
+	unique := out[:0]
+	for _, p := range out {
+		if !slices.ContainsFunc(unique, func(q parsed) bool { return sameMeaning(p, q) }) {
+			unique = append(unique, p)
+		}
+	}
+	return unique
+}
+
+// search follows the automaton from start through all tokens.
+func (rd *reading) search(start int32) []parsed {
+	r, a, tokens := rd.r, rd.r.a, rd.tokens
+	n := len(tokens)
+	clear(rd.threads)
+	rd.threads = rd.threads[:0]
 	for i := range n + 1 {
 		rd.active[i] = rd.active[i][:0]
 	}
 	ends := rd.ends()
-	rd.push(0, thread{node: a.start, prev: -1})
+	rd.push(0, thread{node: start, prev: -1})
 	found := map[int32]parsed{}
 	var order []int32
 	for pos := 0; pos <= n; pos++ {
@@ -96,7 +132,7 @@ func (rd *reading) parse(tokens []token) []parsed {
 		for _, ti := range live {
 			t := rd.threads[ti]
 			node := &a.nodes[t.node]
-			if tail, ok := ends[pos]; ok && t.node != a.start {
+			if tail, ok := ends[pos]; ok && t.node != start {
 				for _, acc := range a.accepts[node.accepts:node.acceptsEnd] {
 					p, ok := rd.accept(acc, ti, tail)
 					if !ok {
@@ -114,27 +150,48 @@ func (rd *reading) parse(tokens []token) []parsed {
 			if pos == n {
 				continue
 			}
+			next := thread{prev: ti, cost: t.cost, literals: t.literals, from: int16(pos), skips: t.skips, known: t.known}
 			for _, w := range rd.words[pos] {
 				for _, e := range a.follow(node, w.id) {
-					rd.push(pos+1, thread{node: e.to, prev: ti, set: e.set, cost: t.cost + w.cost, literals: t.literals + 1})
+					w2 := next
+					w2.node, w2.set = e.to, e.set
+					w2.cost += w.cost
+					w2.literals++
+					rd.push(pos+1, w2)
 				}
 			}
 			for _, e := range a.slotEdges[node.slots:node.slotsEnd] {
 				for _, s := range rd.typed(e.typ, pos) {
-					rd.push(s.end, thread{node: e.to, prev: ti, set: e.set, slot: e.slot, val: s.val, cost: t.cost + s.cost, literals: t.literals})
+					w2 := next
+					w2.node, w2.set, w2.slot, w2.val = e.to, e.set, e.slot, s.val
+					w2.cost += s.cost
+					w2.known = w2.known || s.known
+					rd.push(s.end, w2)
 				}
 			}
-			if t.node == a.start {
-				r.lead.each(tokens, pos, func(end int, _ string) {
-					rd.push(end, thread{node: t.node, prev: ti, cost: t.cost + costLead})
-				})
+			skip := func(to, end int32, cost float32) {
+				w2 := next
+				w2.node = to
+				w2.cost += cost
+				rd.push(int(end), w2)
 			}
-			skip := func(end int, cost float32) {
-				rd.push(end, thread{node: t.node, prev: ti, cost: t.cost + cost, literals: t.literals})
+			if t.node == start {
+				r.lead.each(tokens, pos, func(end int, _ string) { skip(t.node, int32(end), costLead) })
 			}
-			r.filler.each(tokens, pos, func(end int, _ string) { skip(end, costFiller) })
-			if text := tokens[pos].text; text == "," || !hasLetter(text) && len(text) > 3 {
-				skip(pos+1, 0.001)
+			r.filler.each(tokens, pos, func(end int, _ string) { skip(t.node, int32(end), costFiller) })
+			text := tokens[pos].text
+			if text == "," || !hasLetter(text) && len(text) > 3 {
+				skip(t.node, int32(pos+1), 0.001)
+			}
+			for _, to := range a.loops[node.loops:node.loopsEnd] {
+				switch {
+				case r.idle[text]:
+					skip(to, int32(pos+1), costIdle)
+				case t.skips < maxSkips && !r.acting[text]:
+					next.skips++
+					skip(to, int32(pos+1), costSkip)
+					next.skips--
+				}
 			}
 		}
 	}
@@ -144,13 +201,7 @@ func (rd *reading) parse(tokens []token) []parsed {
 		out = append(out, found[s])
 	}
 	sortParsed(out)
-	unique := out[:0]
-	for _, p := range out {
-		if !slices.ContainsFunc(unique, func(q parsed) bool { return sameMeaning(p, q) }) {
-			unique = append(unique, p)
-		}
-	}
-	return unique
+	return out
 }
 
 // push adds a thread; dedupe drops what is worse at the same node.
@@ -170,7 +221,7 @@ func (rd *reading) dedupe(pos int) []int32 {
 	}
 	kept := rd.active[pos][:0]
 	for _, ti := range rd.active[pos] {
-		node := rd.threads[ti].node
+		node := rd.threads[ti].key()
 		if rd.mark[node] != rd.gen {
 			rd.mark[node] = rd.gen
 			rd.best[node] = int32(len(kept))
@@ -253,6 +304,12 @@ func (rd *reading) accept(acc accept, ti int32, tail float32) (parsed, bool) {
 	if d.spec.Risk == RiskWrite && (rd.guarded || (s.terse && rd.question)) {
 		return p, false
 	}
+	if s.frame != nil {
+		p.cost += costFrame
+		if t := &rd.threads[ti]; t.skips > 0 && (!t.known || int(t.skips)*2 >= len(rd.tokens)) {
+			return p, false
+		}
+	}
 	var targets targetVal
 	for _, f := range r.a.sets[acc.set] {
 		p.set(f, &targets)
@@ -275,7 +332,7 @@ func (rd *reading) accept(acc accept, ti int32, tail float32) (parsed, bool) {
 					return p, false
 				}
 				p.slots[t.slot] = v.names[0]
-			} else if old, said := p.slots[t.slot]; said && old != t.val {
+			} else if old, said := p.slots[t.slot]; said && old != t.val && (s.frame == nil || d.spec.Risk == RiskWrite) {
 				return p, false // one slot said twice with different values
 			} else {
 				p.slots[t.slot] = t.val

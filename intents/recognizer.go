@@ -40,11 +40,14 @@ type Recognizer struct {
 	counted map[string]bool
 	never   map[string]bool // words that are no unknown name
 	noFix   map[string]bool // words that are what they are
+	idle    map[string]bool // small words that frames skip
+	acting  map[string]bool // words of writing intents, which frames never skip
 	env     map[string]bool
 	heard   map[string][]int32 // word → words it may be a mishearing of
 	repairs map[int][]string   // length → template words, for typing errors
 	types   map[string]func(*reading, int) []span
 	typeFns []func(*reading, int) []span // by edge label
+	signs   *strings.Replacer
 	scratch sync.Pool
 }
 
@@ -57,7 +60,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
-		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), env: set(w.env),
+		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
 		heard: map[string][]int32{}, repairs: map[int][]string{},
 	}
 	for _, value := range slices.Sorted(maps.Keys(w.targets)) {
@@ -86,6 +89,14 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		if len(word) >= 5 && hasLetter(word) {
 			r.repairs[len(word)] = append(r.repairs[len(word)], word)
 		}
+	}
+	for _, s := range c.templates {
+		if c.intents[s.intent].spec.Risk == RiskWrite {
+			s.node.literals(c.rules, r.acting)
+		}
+	}
+	for w := range r.idle {
+		delete(r.acting, w)
 	}
 	r.bindTypes()
 	return r
@@ -128,12 +139,14 @@ func (r *Recognizer) Recognize(text string, inv *Inventory, open Expect) Result 
 	if utf8.RuneCountInString(text) > maxRunes || !utf8.ValidString(text) {
 		return res
 	}
+	text = r.signs.Replace(text)
 	tokens, question, quoted := r.tokenize(text)
 	if len(tokens) == 0 {
 		return res
 	}
 	rd := r.reading(inv, open, question)
 	defer r.release(rd)
+	rd.text = text
 	rd.guarded = quoted || r.guarded(tokens)
 	best := rd.parse(tokens)
 	if len(best) == 0 {

@@ -39,6 +39,14 @@ func (r *Recognizer) bindTypes() {
 		"image":   (*reading).image,
 		"ref":     (*reading).ref, "container": (*reading).container,
 		"choice": (*reading).choice,
+		"cluster": func(rd *reading, pos int) []span {
+			return rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.clusters })
+		},
+		"alert": (*reading).alert, "any_alert": (*reading).anyAlert, "sidecar": (*reading).sidecar, "pod": (*reading).pod,
+		"duration": (*reading).length, "period": (*reading).unitLength, "clock": (*reading).clock,
+		"moment":     func(rd *reading, pos int) []span { return rd.moment(pos, false) },
+		"hour":       func(rd *reading, pos int) []span { return rd.moment(pos, true) },
+		"percentile": (*reading).percentile, "quoted": (*reading).quoted, "phrase": (*reading).phrase, "new_name": (*reading).newName,
 	}
 	for _, name := range r.a.types {
 		fn := r.types[name]
@@ -243,7 +251,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 			break
 		}
 		if name, ok := x.find(key); ok {
-			out = append(out, span{end: end, val: name})
+			out = append(out, span{end: end, val: name, known: true})
 		}
 	}
 	return out
@@ -354,4 +362,285 @@ func (rd *reading) pinned(pos int) []span {
 		right = right[1:]
 	}
 	return []span{{end: pos + 1, val: targetVal{names: []string{name}, version: right}}}
+}
+
+// alert reads the name of an alert: one of the inventory, however spoken, or a
+// word that is written like one.
+func (rd *reading) alert(pos int) []span {
+	out := rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.alerts })
+	if len(out) > 0 {
+		return out
+	}
+	if said := rd.tokens[pos].said; isCamel(said) {
+		return []span{{end: pos + 1, val: said, known: true}}
+	}
+	return nil
+}
+
+// isCamel reports a name written like HighErrorRate.
+func isCamel(s string) bool {
+	humps := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			if i+1 < len(s) && s[i+1] >= 'a' && s[i+1] <= 'z' {
+				humps++
+			}
+		case c >= 'a' && c <= 'z', isDigit(c):
+		default:
+			return false
+		}
+	}
+	return humps >= 2
+}
+
+// anyAlert takes words that describe an alert which the inventory lacks.
+func (rd *reading) anyAlert(pos int) []span {
+	var out []span
+	for end := pos + 1; end <= len(rd.tokens) && end <= pos+4; end++ {
+		w := rd.tokens[end-1].text
+		if !hasLetter(w) || rd.r.article.next[w] != nil || w == "alert" || w == "alerts" {
+			break
+		}
+		out = append(out, span{end: end, val: joinSaid(rd.tokens[pos:end]), cost: 0.04 + 0.02*float32(end-pos)})
+	}
+	return out
+}
+
+// sidecar takes the name of a container behind the word that says it is one.
+func (rd *reading) sidecar(pos int) []span {
+	if out := rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.containers }); len(out) > 0 {
+		return out
+	}
+	t := rd.tokens[pos]
+	if !isTag(t.text) || isNumeral(t.text) || rd.r.idle[t.text] {
+		return nil
+	}
+	return []span{{end: pos + 1, val: t.text, cost: 0.02}}
+}
+
+// pod reads the full name of a pod: what its owner is called, and the signs
+// that controllers add.
+func (rd *reading) pod(pos int) []span {
+	t := rd.tokens[pos].text
+	t = strings.TrimPrefix(strings.TrimPrefix(t, "pods/"), "pod/")
+	if !isTag(t) || strings.ContainsAny(t, "._+") {
+		return nil
+	}
+	if rd.inv != nil {
+		if _, ok := rd.inv.workloads.find(squash(t)); ok {
+			return nil
+		}
+	}
+	i := strings.LastIndexByte(t, '-')
+	if i <= 0 {
+		return nil
+	}
+	head, last := t[:i], t[i+1:]
+	if isNumeral(last) && len(last) < 4 { // a StatefulSet's
+		if rd.inv != nil {
+			if _, ok := rd.inv.workloads.find(squash(head)); ok {
+				return []span{{end: pos + 1, val: t, known: true}}
+			}
+		}
+		return nil
+	}
+	if len(last) != 5 || !randomLooking(last) {
+		return nil
+	}
+	known := false
+	if rd.inv != nil {
+		_, known = rd.inv.workloads.find(squash(head))
+		if j := strings.LastIndexByte(head, '-'); !known && j > 0 {
+			_, known = rd.inv.workloads.find(squash(head[:j]))
+		}
+	}
+	if j := strings.LastIndexByte(head, '-'); j > 0 && len(head)-j-1 >= 5 && len(head)-j-1 <= 10 && randomLooking(head[j+1:]) || known {
+		return []span{{end: pos + 1, val: t, known: known}}
+	}
+	return nil
+}
+
+// randomLooking reports the alphabet in which Kubernetes makes suffixes: no
+// vowels, no 0, 1 and 3 (k8s.io/apimachinery/pkg/util/rand). Hand-made examples
+// are not that strict, so a digit will do as well.
+func randomLooking(s string) bool {
+	vowel, digit := false, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case isDigit(c):
+			digit = true
+		case c < 'a' || c > 'z':
+			return false
+		case strings.IndexByte("aeiou", c) >= 0:
+			vowel = true
+		}
+	}
+	return digit || !vowel
+}
+
+// percentile reads "p99", "p 99", "99th percentile", "the median".
+func (rd *reading) percentile(pos int) []span {
+	t := rd.tokens[pos].text
+	text := func(i int) string {
+		if i < len(rd.tokens) {
+			return rd.tokens[i].text
+		}
+		return ""
+	}
+	valid := func(f float64) (any, bool) { return whole(f), f > 0 && f < 100 }
+	parse := func(s string) (any, bool) {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return nil, false
+		}
+		if f >= 100 && f < 1000 && !strings.Contains(s, ".") {
+			f /= 10 // p999
+		}
+		return valid(f)
+	}
+	if body, ok := strings.CutPrefix(t, "p"); ok && body != "" && isDigit(body[0]) {
+		if v, ok := parse(body); ok {
+			return []span{{end: pos + 1, val: v}}
+		}
+	}
+	if t == "p" || t == "pee" {
+		if n, end, ok := rd.r.numeral(rd.tokens, pos+1); ok {
+			if v, ok := parse(strconv.Itoa(n)); ok {
+				return []span{{end: end, val: v}}
+			}
+		}
+	}
+	if t == "median" {
+		return []span{{end: pos + 1, val: 50}}
+	}
+	if !strings.HasSuffix(t, "th") && !isDigit(t[0]) && !rd.r.isNumberWord(t) {
+		return nil
+	}
+	// "99th percentile", "ninety ninth percentile", "95 percentile"
+	for end := pos + 1; end <= pos+3 && end < len(rd.tokens); end++ {
+		if w := text(end); w != "percentile" && w != "centile" && w != "percentiles" {
+			continue
+		}
+		last := text(end - 1)
+		total := 0
+		if end-1 > pos {
+			n, e, ok := rd.r.numeral(rd.tokens[:end-1], pos)
+			if !ok || e != end-1 {
+				return nil
+			}
+			total = n
+		}
+		switch body := strings.TrimSuffix(last, "th"); {
+		case body != "" && isDigit(body[0]):
+			if v, ok := parse(strings.TrimRight(body, "stndr")); ok && total == 0 {
+				return []span{{end: end + 1, val: v}}
+			}
+		default:
+			if n, ok := rd.ordinal(last); ok {
+				if v, ok := valid(float64(total + n)); ok {
+					return []span{{end: end + 1, val: v}}
+				}
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+// ordinal reads "ninth", "ninety-fifth", "fiftieth", and plain numbers.
+func (rd *reading) ordinal(w string) (int, bool) {
+	head, tail := "", w
+	if i := strings.LastIndexByte(w, '-'); i > 0 {
+		head, tail = w[:i], w[i+1:]
+	}
+	n, ok := rd.r.c.words.ordinals[tail]
+	if !ok {
+		n, ok = rd.r.c.words.units[tail]
+	}
+	if !ok {
+		switch cut, isTh := strings.CutSuffix(tail, "th"); {
+		case !isTh:
+		case strings.HasSuffix(cut, "ie"):
+			n, ok = rd.r.c.words.units[strings.TrimSuffix(cut, "ie")+"y"]
+		case cut == "nin":
+			n, ok = 9, true
+		case cut == "fif":
+			n, ok = 5, true
+		default:
+			n, ok = rd.r.c.words.units[cut]
+		}
+	}
+	if !ok || n < 0 {
+		return 0, false
+	}
+	if head != "" {
+		tens, found := rd.r.c.words.units[head]
+		if !found {
+			return 0, false
+		}
+		n += tens
+	}
+	return n, true
+}
+
+// quoted takes what stands between quotes, as it was written.
+func (rd *reading) quoted(pos int) []span {
+	q := rd.tokens[pos].quote
+	if q == 0 || pos > 0 && rd.tokens[pos-1].quote == q {
+		return nil
+	}
+	end := pos + 1
+	for end < len(rd.tokens) && rd.tokens[end].quote == q {
+		end++
+	}
+	if s := rd.verbatim(pos, end); s != "" {
+		return []span{{end: end, val: s}}
+	}
+	return nil
+}
+
+// maxPhrase bounds the words of text to search for without quotes.
+const maxPhrase = 6
+
+// phrase takes words as they are: the shorter the likelier.
+func (rd *reading) phrase(pos int) []span {
+	if rd.tokens[pos].quote != 0 {
+		return rd.quoted(pos)
+	}
+	var out []span
+	for end := pos + 1; end <= len(rd.tokens) && end <= pos+maxPhrase; end++ {
+		t := rd.tokens[end-1]
+		if t.text == "," || t.quote != 0 {
+			break
+		}
+		if end == pos+1 && rd.r.idle[t.text] {
+			return nil
+		}
+		out = append(out, span{end: end, val: rd.verbatim(pos, end), cost: 0.01 + 0.025*float32(end-pos)})
+	}
+	return out
+}
+
+// verbatim is the text of the tokens from pos to end as it was written.
+func (rd *reading) verbatim(pos, end int) string {
+	from, to := rd.tokens[pos].from, rd.tokens[end-1].to
+	if to <= from || int(to) > len(rd.text) {
+		return joinSaid(rd.tokens[pos:end])
+	}
+	return strings.Trim(rd.text[from:to], "\"'` .,;!?")
+}
+
+// newName takes a name for something that does not exist yet.
+func (rd *reading) newName(pos int) []span {
+	t := rd.tokens[pos]
+	if !isTag(t.text) || strings.ContainsAny(t.text, "._+") || !hasLetter(t.text) || rd.r.idle[t.text] {
+		return nil
+	}
+	cost := float32(0.01)
+	if _, known := rd.r.a.words[t.text]; known {
+		cost = 0.05
+	}
+	return []span{{end: pos + 1, val: t.text, cost: cost}}
 }

@@ -15,23 +15,37 @@ var builtinTypes = map[string]string{
 	"number":     "a number with or without a fraction",
 	"times":      "3x, x3",
 	"percent_up": "50%, fifty percent: the factor 1.5", "percent_down": "the factor 0.5", "percent_of": "the factor 0.5",
-	"percent":   "50%, fifty percent: the number 50",
-	"pinned":    "a workload with its version: web:1.2",
-	"listed":    "like known",
-	"target":    "names of workloads, in a list; unknown names go to unknown_target",
-	"known":     "names of workloads that exist",
-	"namespace": "a namespace of the inventory, or its alias",
-	"any_name":  "any single word that can be a name",
-	"node":      "a node of the inventory",
-	"version":   "a version, tag or bare number",
-	"vtag":      "a version that cannot be mistaken for a count: v2, 1.9, latest",
-	"tag":       "any single word, after the word \"version\"",
-	"image":     "an image reference: nginx:1.25, ghcr.io/acme/web:1.2",
-	"ref":       "like image, also where it is named like a workload: web:1.2",
-	"container": "the word before an equals sign",
-	"choice":    "one of the answers offered",
-	"steps":     "the steps of a chain",
-	"text":      "words of a fixed list in code",
+	"percent":    "50%, fifty percent: the number 50",
+	"pinned":     "a workload with its version: web:1.2",
+	"listed":     "like known",
+	"target":     "names of workloads, in a list; unknown names go to unknown_target",
+	"known":      "names of workloads that exist",
+	"namespace":  "a namespace of the inventory, or its alias",
+	"any_name":   "any single word that can be a name",
+	"node":       "a node of the inventory",
+	"version":    "a version, tag or bare number",
+	"vtag":       "a version that cannot be mistaken for a count: v2, 1.9, latest",
+	"tag":        "any single word, after the word \"version\"",
+	"image":      "an image reference: nginx:1.25, ghcr.io/acme/web:1.2",
+	"ref":        "like image, also where it is named like a workload: web:1.2",
+	"container":  "the word before an equals sign",
+	"choice":     "one of the answers offered",
+	"steps":      "the steps of a chain",
+	"text":       "words of a fixed list in code",
+	"cluster":    "a cluster of the inventory",
+	"alert":      "an alert of the inventory, or a name written like one: HighErrorRate",
+	"any_alert":  "up to four words, before or after the word \"alert\"",
+	"sidecar":    "a container of the inventory, or any single word",
+	"pod":        "a pod's full name: web-7d9f8b6c5-x2k4q, postgres-0",
+	"duration":   "a length of time: 15m, an hour and a half",
+	"period":     "like duration, also a bare unit: (the last) hour",
+	"clock":      "a time of day: 15:00, 3 pm, half past two",
+	"moment":     "a clock, a day, or both: yesterday at six pm",
+	"hour":       "like moment, also a bare number: (since) nine",
+	"percentile": "p99, 95th percentile: the number",
+	"quoted":     "the words between quotes",
+	"phrase":     "up to six words as they were said",
+	"new_name":   "a name for something that does not exist yet",
 }
 
 // What a departure from a template costs. Readings whose costs differ by less
@@ -45,16 +59,24 @@ const (
 	costTypo     = 0.15
 	costNameTypo = 0.06
 	costUnknown  = 0.30
-	costPerWord  = 0.05 // of an unknown name: the shorter is the likelier
+	costPerWord  = 0.05  // of an unknown name: the shorter is the likelier
+	costFrame    = 0.03  // a frame where a template would do
+	costIdle     = 0.012 // a small word between the parts of a frame
+	costSkip     = 0.09  // another word there
+	costDoubt    = 0.04  // a reading that costs more is not taken without trying frames
 	bonusLiteral = 0.004
 	margin       = 0.003
 )
 
+// maxSkips bounds the words of meaning that a frame may skip.
+const maxSkips = 3
+
 // span is a typed reading of the words from one position up to end.
 type span struct {
-	end  int
-	cost float32
-	val  any
+	end   int
+	cost  float32
+	known bool // it is the name of something that exists
+	val   any
 }
 
 // targetVal is what a list of names was understood as.

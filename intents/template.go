@@ -230,3 +230,16 @@ func (n *node) empty(rules map[string]*rule, depth int) bool {
 	}
 	return true
 }
+
+// literals adds the words of the template to set.
+func (n *node) literals(rules map[string]*rule, set map[string]bool) {
+	switch n.kind {
+	case nodeWord:
+		set[n.word] = true
+	case nodeRule:
+		rules[n.word].node.literals(rules, set)
+	}
+	for _, k := range n.kids {
+		k.literals(rules, set)
+	}
+}

@@ -14,6 +14,15 @@ type token struct {
 	// version or a path ("~1.0", ".env"); "" where none were. What was said for a
 	// tag is taken as a whole or not at all.
 	whole string
+	// from and to are where the blank-separated piece stands in the text.
+	from, to int32
+	quote    int32 // which quotation it stands in, 0 is none
+}
+
+// newSigns writes the many forms of quotes, arrows and dashes in one.
+func newSigns() *strings.Replacer {
+	return strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`,
+		"→", " -> ", "⇒", " -> ", "=>", " -> ", "->", " -> ", "—", " , ", "–", " , ", "…", " ")
 }
 
 // word makes a token of text as it stands.
@@ -24,11 +33,24 @@ func word(text string) token { return token{text: text, said: text} }
 // stay as words of their own, because they part steps and corrections.
 // quoted reports that a quotation of several words stands inside other words.
 func (r *Recognizer) tokenize(text string) (tokens []token, question, quoted bool) {
-	text = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "„", `"`, "«", `"`, "»", `"`,
-		"→", " -> ", "⇒", " -> ", "=>", " -> ", "->", " -> ", "—", " , ", "–", " , ", "…", " ").Replace(text)
 	inQuote, quoteWords := false, 0
 	longQuote := false
+	var group int32 // of quotes, counted
+	var closer byte
+	at := 0
 	for chunk := range strings.FieldsSeq(text) {
+		at += strings.Index(text[at:], chunk)
+		first := len(tokens)
+		from := at
+		at += len(chunk)
+		in := closer != 0
+		if !in && len(chunk) > 1 && strings.IndexByte("\"'`", chunk[0]) >= 0 && strings.IndexByte(text[from+1:], chunk[0]) > 0 {
+			closer, in = chunk[0], true
+			group++
+		}
+		if in && len(chunk) > 1 && strings.IndexByte(strings.TrimRight(chunk[1:], ".,;!?"), closer) == len(strings.TrimRight(chunk[1:], ".,;!?"))-1 {
+			closer = 0
+		}
 		if n := strings.Count(chunk, `"`); n > 0 {
 			if strings.HasPrefix(chunk, `"`) {
 				inQuote, quoteWords = true, 0
@@ -45,6 +67,12 @@ func (r *Recognizer) tokenize(text string) (tokens []token, question, quoted boo
 		}
 		question = strings.HasSuffix(strings.TrimRight(chunk, `"')*_`+"`"), "?")
 		tokens = r.appendChunk(tokens, chunk)
+		for i := first; i < len(tokens); i++ {
+			tokens[i].from, tokens[i].to = int32(from), int32(at)
+			if in {
+				tokens[i].quote = group
+			}
+		}
 	}
 	// A sentence that is quoted as a whole is said, not reported.
 	trimmed := strings.TrimSpace(text)
