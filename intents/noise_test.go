@@ -25,23 +25,23 @@ var misheard = map[string][]string{
 	// numbers and the little words that sound like them
 	"one": {"won"}, "two": {"to", "too"}, "three": {"tree"}, "four": {"for"}, "five": {"fife"}, "six": {"sicks"},
 	"eight": {"ate"}, "ten": {"tin"}, "to": {"two", "too"}, "for": {"four"}, "by": {"buy", "bye"}, "percent": {"per cent"},
-	"point": {"points"}, "half": {"halve"}, "minutes": {"minute"}, "hours": {"ours", "hour"}, "hour": {"our"},
-	"since": {"sins"}, "last": {"lost"}, "of": {"off"}, "and": {"an"}, "is": {"his"}, "are": {"our"}, "then": {"than"}, "there": {"their"},
+	"half": {"halve"}, "minutes": {"minute"}, "hours": {"ours", "hour"}, "hour": {"our"},
+	"since": {"sins"}, "last": {"lost"}, "of": {"off"}, "and": {"an"}, "are": {"our"}, "then": {"than"}, "there": {"their"},
 	// verbs
 	"scale": {"skill", "scales"}, "roll": {"role"}, "rollback": {"roll back", "role back"}, "restart": {"re start", "re-start"},
 	"deploy": {"the ploy", "deploys"}, "drain": {"train", "drained"}, "cordon": {"gordon", "cord on"}, "uncordon": {"un cordon", "on cordon"},
 	"pause": {"paws", "pose"}, "resume": {"re zoom", "resumed"}, "promote": {"remote", "pro mote"}, "mute": {"moot"}, "silence": {"silents"},
 	"acknowledge": {"a knowledge", "acknowledged"}, "ack": {"act"}, "undo": {"un do", "and do"}, "switch": {"which", "swich"},
 	"autoscale": {"auto scale", "auto-scale"}, "autoscaling": {"auto scaling"}, "halve": {"half", "have"}, "double": {"dubble"},
-	"bring": {"ring"}, "show": {"shoe"}, "use": {"youse"}, "kill": {"kil"}, "ship": {"shipp", "chip"}, "increase": {"in crease"},
+	"bring": {"ring"}, "ship": {"chip"}, "increase": {"in crease"},
 	// things of a cluster
-	"pods": {"parts", "pots"}, "pod": {"pot", "part"}, "nodes": {"notes", "knows"}, "node": {"note", "no'd"}, "replicas": {"replica", "replicants"},
+	"pods": {"parts", "pots"}, "pod": {"pot", "part"}, "nodes": {"notes", "knows"}, "node": {"note"}, "replicas": {"replica", "replicants"},
 	"logs": {"locks", "lox"}, "log": {"lock"}, "alerts": {"alert's", "a lerts"}, "alert": {"a lert"}, "errors": {"arrows", "error's"}, "error": {"arrow"},
 	"events": {"even's", "vents"}, "metrics": {"matrix"}, "namespace": {"name space"}, "namespaces": {"name spaces"}, "cluster": {"clutter"},
 	"version": {"virgin", "version's"}, "revision": {"re vision"}, "canary": {"can airy"}, "latency": {"layton see", "late and see"},
 	"cpu": {"c p u", "cp u"}, "disk": {"disc"}, "queue": {"cue"}, "rollout": {"roll out"}, "roll-out": {"roll out"}, "sentry": {"century"},
 	"exceptions": {"exception"}, "issues": {"tissues"}, "requests": {"request"}, "memory": {"memories"}, "status": {"stat us"}, "deployment": {"deployments", "the ployment"},
-	"crashing": {"crushing"}, "crash": {"crush"}, "slow": {"slough"}, "down": {"dawn"}, "pending": {"bending"}, "failing": {"falling"},
+	"crashing": {"crushing"}, "crash": {"crush"}, "down": {"dawn"}, "pending": {"bending"}, "failing": {"falling"},
 	// names
 	"web": {"whip", "webb"}, "cart": {"card", "kart"}, "checkout": {"check out", "check-out"}, "search": {"surge", "serch"}, "payments": {"pavements", "payment"},
 	"billing": {"building"}, "basket": {"baskets"}, "worker": {"walker", "werker"}, "postgres": {"post grass", "post gress"}, "redis": {"readies", "reddis"},
@@ -156,12 +156,24 @@ func (s *sentence0) pick(rnd *rand.Rand, change func(i int, core string) (string
 }
 
 func (s *sentence0) mishear(rnd *rand.Rand) bool {
-	return s.pick(rnd, func(_ int, core string) (string, bool) {
+	return s.pick(rnd, func(i int, core string) (string, bool) {
 		heard := misheard[core]
-		if len(heard) == 0 {
+		switch {
+		case len(heard) == 0,
+			core == "to" && !s.counts(),
+			core == "one" && (i == 0 || !slices.Contains([]string{"to", "by", "with"}, s.words[i-1])): // "which one" is no number
 			return "", false
 		}
 		return heard[rnd.IntN(len(heard))], true
+	})
+}
+
+// counts reports whether a number is said. Where none is, "scale web to" would
+// become "scale web two", which nobody can tell from a request.
+func (s *sentence0) counts() bool {
+	return slices.ContainsFunc(s.words, func(w string) bool {
+		_, core, _ := cut(w)
+		return core != "" && isDigit(core[0]) || slices.Contains(units, core) || slices.Contains(tens, core)
 	})
 }
 
@@ -188,7 +200,7 @@ func (s *sentence0) drop(rnd *rand.Rand) bool {
 
 func (s *sentence0) stutter(rnd *rand.Rand) bool {
 	return s.pick(rnd, func(_ int, core string) (string, bool) {
-		return core + " " + core, !slices.Contains(moods, core) && hasLetter(core)
+		return core + " " + core, !slices.Contains(moods, core) && hasLetter(core) && (core != "to" || s.counts())
 	})
 }
 
@@ -351,7 +363,7 @@ func (s *sentence0) unpunctuate(*rand.Rand) bool {
 func (s *sentence0) lower(*rand.Rand) bool {
 	was := s.String()
 	for i, w := range s.words {
-		if _, core, _ := cut(w); !s.keep[core] {
+		if _, core, _ := cut(w); !s.keep[core] && !strings.ContainsAny(w, "0123456789") { // the case of a tag matters
 			s.words[i] = strings.ToLower(w)
 		}
 	}
