@@ -5,6 +5,8 @@ package action
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/access"
@@ -16,7 +18,7 @@ import (
 type State string
 
 // The states. An entry goes Proposed → Approved → Applying → Watching → one of
-// the ends.
+// the ends; with several stages, from Watching to Applying again for each.
 const (
 	Proposed State = "proposed" // shown, waits for a decision
 	Approved State = "approved" // somebody said yes
@@ -29,16 +31,20 @@ const (
 	Failed     State = "failed"      // an end: not applied, or stuck
 	RolledBack State = "rolled_back" // an end: undone while it still ran
 	Superseded State = "superseded"  // an end: somebody changed the same thing while it still ran
+	Stopped    State = "stopped"     // an end: what was begun is done, the stages behind it were called off
 )
 
 // Ended reports whether nothing will happen any more.
 func (s State) Ended() bool {
-	return slices.Contains([]State{Denied, Expired, Done, Failed, RolledBack, Superseded}, s)
+	return slices.Contains([]State{Denied, Expired, Done, Failed, RolledBack, Superseded, Stopped}, s)
 }
 
 // Step is one object's part of an entry.
 type Step struct {
-	Change     kube.Change   `json:"change"`
+	Change kube.Change `json:"change"`
+	// Stage is which part of a chain it belongs to: a stage begins when the one
+	// before it has rolled out. Steps of one stage are made together.
+	Stage      int           `json:"stage,omitempty"`
 	Diff       string        `json:"diff"`       // unified, as it was shown
 	Applied    bool          `json:"applied"`    // the cluster has it
 	Generation int64         `json:"generation"` // of the object with the change in it
@@ -58,11 +64,14 @@ type Entry struct {
 	Intent       string         `json:"intent"`
 	Steps        []Step         `json:"steps"`
 	Undoes       string         `json:"undoes,omitempty"`  // id of the entry that this puts back
+	After        []byte         `json:"after,omitempty"`   // the proposer's own, for when all is done
 	Problem      string         `json:"problem,omitempty"` // why it failed, as a sentence; "" where a roll-out is stuck
 	Fault        fault.Kind     `json:"fault,omitempty"`   // of the problem
 	Created      time.Time      `json:"created"`
 	Expires      time.Time      `json:"expires"`
 	Decided      time.Time      `json:"decided,omitzero"`
+	Begun        time.Time      `json:"begun,omitzero"` // when the stage was begun that runs
+	Seen         time.Time      `json:"seen,omitzero"`  // when somebody last journaled it
 	Ended        time.Time      `json:"ended,omitzero"`
 	Told         bool           `json:"told"` // the outcome was reported
 }
@@ -83,8 +92,60 @@ func (e *Entry) Stuck() *Step {
 	return nil
 }
 
+// Stages is how many stages the entry has.
+func (e Entry) Stages() int {
+	n := 1
+	for _, s := range e.Steps {
+		n = max(n, s.Stage+1)
+	}
+	return n
+}
+
+// Stage is the stage that runs, or would run next; that of the last step where
+// all are done.
+func (e Entry) Stage() int {
+	if s := e.Stuck(); s != nil {
+		return s.Stage
+	}
+	return e.Stages() - 1
+}
+
+// Rest returns the steps behind the last stage that was begun: what is not done
+// where that is the end.
+func (e Entry) Rest() []Step {
+	at := e.Stage()
+	if e.State == Stopped {
+		at-- // the next one was never begun
+	}
+	var out []Step
+	for _, s := range e.Steps {
+		if !s.Applied && s.Stage > at {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// mark is what a step leaves on its object. A later stage has another one than
+// the first: both may be about the same object.
+func (e Entry) mark(s Step) string {
+	if s.Stage == 0 {
+		return e.ID
+	}
+	return e.ID + markSep + strconv.Itoa(s.Stage)
+}
+
+const markSep = "."
+
+// markedBy is the id of the entry that left a mark.
+func markedBy(mark string) string {
+	id, _, _ := strings.Cut(mark, markSep)
+	return id
+}
+
 // Inverse returns the changes that put back what the applied steps changed,
-// newest first; ok is false where there is nothing that can be put back.
+// newest first, as they would be proposed; what leaves nothing to put back is
+// passed over. ok is false where there is nothing that can be put back.
 func (e Entry) Inverse() (changes []kube.Change, ok bool) {
 	for _, s := range slices.Backward(e.Steps) {
 		if !s.Applied {
@@ -92,11 +153,38 @@ func (e Entry) Inverse() (changes []kube.Change, ok bool) {
 		}
 		inv, can := s.Change.Inverse()
 		if !can {
-			return nil, false
+			continue
 		}
-		changes = append(changes, inv)
+		// What was changed twice goes back to what was there first.
+		i := slices.IndexFunc(changes, func(c kube.Change) bool { return c.Ref == inv.Ref && c.Verb == inv.Verb })
+		if i < 0 {
+			changes = append(changes, inv)
+			continue
+		}
+		changes[i] = further(changes[i], inv)
 	}
 	return changes, len(changes) > 0
+}
+
+// further is one change that goes back as far as both, of which back goes
+// further.
+func further(c, back kube.Change) kube.Change {
+	c.ToReplicas, c.ToTemplate, c.ToVersion = back.ToReplicas, back.ToTemplate, back.ToVersion
+	c.Images = slices.Clone(c.Images)
+	for _, im := range back.Images {
+		if i := slices.IndexFunc(c.Images, func(o kube.ImageChange) bool { return o.Container == im.Container }); i >= 0 {
+			c.Images[i].To = im.To
+		} else {
+			c.Images = append(c.Images, im)
+		}
+	}
+	return c
+}
+
+// OfStage returns the entry as if it had no steps but those of a stage.
+func (e Entry) OfStage(n int) Entry {
+	e.Steps = slices.DeleteFunc(slices.Clone(e.Steps), func(s Step) bool { return s.Stage != n })
+	return e
 }
 
 // Proposal is what a skill wants to do.
@@ -109,7 +197,11 @@ type Proposal struct {
 	Said         string
 	Intent       string
 	Changes      []kube.Change // As is filled by the ledger, from who speaks
-	Undoes       string        // id of the entry that this puts back, "" for none
+	// Then are further stages, each begun only when the one before it has rolled
+	// out.
+	Then   [][]kube.Change
+	Undoes string // id of the entry that this puts back, "" for none
+	After  []byte // given back in the entry, for when all is done; opaque
 }
 
 // Decision is somebody's yes or no to an entry.
@@ -117,3 +209,15 @@ type Decision struct {
 	By  access.Speaker
 	Yes bool
 }
+
+// StageError is an error about one stage of a proposal that has several.
+type StageError struct {
+	Stage int
+	Err   error
+}
+
+// Error gives the text for logs.
+func (e *StageError) Error() string { return "stage " + strconv.Itoa(e.Stage) + ": " + e.Err.Error() }
+
+// Unwrap gives what is wrong with the stage.
+func (e *StageError) Unwrap() error { return e.Err }

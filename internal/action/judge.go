@@ -6,7 +6,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
-// Patience says how long a roll-out may stand still.
+// Patience says how long a roll-out may stand still, and a question may wait.
 type Patience struct {
 	// Hard is how long a reason that does not go away by itself (an image that
 	// cannot be pulled, a crash loop) is watched before it is called stuck.
@@ -14,6 +14,8 @@ type Patience struct {
 	// Still is how long nothing may move where Kubernetes itself has no
 	// deadline, as for StatefulSets and DaemonSets.
 	Still time.Duration
+	// Answer is how long a proposal waits for yes; 0 is ProposalLife.
+	Answer time.Duration
 }
 
 // DefaultPatience is long enough for one failed pull to be tried again, and

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,9 +61,12 @@ const (
 	applyWindow = time.Minute
 	// staleYes is how long a yes counts that nobody was running to hear.
 	staleYes = 10 * time.Minute
+	// seenEvery is how often an entry with stages to come is journaled while it is
+	// watched: it tells the next process for how long nobody was there.
+	seenEvery = time.Minute
 	// narrateEvery is the least time between two reports of progress.
 	narrateEvery = 500 * time.Millisecond
-	// ProposalLife is how long a proposal waits for yes.
+	// ProposalLife is how long a proposal waits for yes, unless Patience says.
 	ProposalLife = 2 * time.Minute
 )
 
@@ -114,18 +119,14 @@ func (l *Ledger) Propose(ctx context.Context, p Proposal) (Entry, error) {
 	now := time.Now()
 	e := Entry{
 		ID: rand.Text()[:12], Key: p.Key, Conversation: p.Conversation, State: Proposed, Speaker: p.Speaker,
-		Person: person.Name, Said: p.Said, Intent: p.Intent, Undoes: p.Undoes, Created: now, Expires: now.Add(ProposalLife),
+		Person: person.Name, Said: p.Said, Intent: p.Intent, Undoes: p.Undoes, After: p.After,
+		Created: now, Expires: now.Add(l.life()),
 	}
 	if e.Key == "" {
 		e.Key = e.ID
 	}
-	for _, c := range p.Changes {
-		c.As = kube.As{User: person.User, Groups: person.Groups}
-		planned, d, err := l.writer.Plan(ctx, c)
-		if err != nil {
-			return Entry{}, err
-		}
-		e.Steps = append(e.Steps, Step{Change: planned, Diff: d.Unified})
+	if e.Steps, err = l.plan(ctx, p, kube.As{User: person.User, Groups: person.Groups}); err != nil {
+		return Entry{}, err
 	}
 	data, err := json.Marshal(e)
 	if err != nil {
@@ -139,6 +140,43 @@ func (l *Ledger) Propose(ctx context.Context, p Proposal) (Entry, error) {
 		return e, nil
 	}
 	return decode(stored)
+}
+
+// life is how long a proposal waits.
+func (l *Ledger) life() time.Duration { return cmp.Or(l.patience.Answer, ProposalLife) }
+
+// plan makes the steps of a proposal. What is to be done to one object twice
+// cannot be done together, so the second time goes into a stage of its own; and
+// it starts from what the first leaves behind, not from what is there now.
+func (l *Ledger) plan(ctx context.Context, p Proposal, as kube.As) ([]Step, error) {
+	var steps []Step
+	stage := 0
+	for n, changes := range append([][]kube.Change{p.Changes}, p.Then...) {
+		if n > 0 {
+			stage++
+		}
+		for _, c := range changes {
+			c.As = as
+			planned, d, err := l.writer.Plan(ctx, c)
+			for _, s := range steps {
+				if err != nil || s.Change.Ref != planned.Ref {
+					continue
+				}
+				if s.Stage == stage {
+					stage++
+				}
+				planned, err = behind(planned, s.Change)
+			}
+			if err != nil && len(p.Then) > 0 {
+				err = &StageError{Stage: n, Err: err}
+			}
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, Step{Change: planned, Stage: stage, Diff: d.Unified})
+		}
+	}
+	return steps, nil
 }
 
 func decode(data []byte) (Entry, error) {
@@ -187,7 +225,7 @@ func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, erro
 				return e, err
 			}
 		}
-		return e, fault.New(fault.Refused, "I asked that more than %d minutes ago, so the answer no longer counts. Ask me again.", int(ProposalLife.Minutes()))
+		return e, fault.New(fault.Refused, "I asked that more than %s ago, so the answer no longer counts. Ask me again.", inWords(l.life()))
 	case e.State != Proposed:
 		return e, fault.New(fault.Refused, "That is decided already.")
 	case d.Yes && d.By.Key() != e.Speaker.Key():
@@ -197,11 +235,73 @@ func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, erro
 	if !d.Yes {
 		return l.swap(ctx, e, Denied)
 	}
+	if e.Undoes != "" {
+		// What is being put back must not go on behind it.
+		if _, err := l.CallOff(ctx, e.Undoes, d.By); err != nil && fault.KindOf(err) != fault.NotFound {
+			return e, err
+		}
+	}
 	if e, err = l.swap(ctx, e, Approved); err != nil {
 		return e, err
 	}
 	l.enqueue(e)
 	return e, nil
+}
+
+func inWords(d time.Duration) string {
+	n, unit := int(d.Minutes()), "minute"
+	if d < time.Minute {
+		n, unit = int(d.Seconds()), "second"
+	}
+	if n == 1 {
+		return "a " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+// stopSuffix is that of the id under which the stopping of an entry is
+// journaled. It is a line of its own, because whoever carries the entry out
+// holds the entry's.
+const stopSuffix = ".stop"
+
+// CallOff stops a running entry behind the stage that runs: what was begun is
+// finished, the rest is not done. It returns what will not be done, which is
+// nothing where the entry is in its last stage or at its end.
+func (l *Ledger) CallOff(ctx context.Context, id string, by access.Speaker) ([]Step, error) {
+	if err := l.MayChange(by); err != nil {
+		return nil, err
+	}
+	e, err := l.Entry(ctx, id)
+	if err != nil || e.State.Ended() || e.State == Proposed {
+		return nil, err
+	}
+	rest := e.Rest()
+	if len(rest) == 0 {
+		return nil, nil
+	}
+	l.log.InfoContext(ctx, "called off", "action", id, "by", by.Key())
+	return rest, l.callOff(ctx, id, e.Conversation)
+}
+
+func (l *Ledger) callOff(ctx context.Context, id, conversation string) error {
+	stop := Entry{ID: id + stopSuffix, Key: id + stopSuffix, Conversation: conversation, State: Denied, Created: time.Now(), Told: true}
+	data, err := json.Marshal(stop)
+	if err != nil {
+		return fmt.Errorf("action: %w", err)
+	}
+	if _, _, err := l.journal.CreateAction(ctx, stop.ID, stop.Key, conversation, string(stop.State), data); err != nil {
+		return noJournal(err)
+	}
+	return nil
+}
+
+// calledOff reports whether somebody stopped the entry.
+func (l *Ledger) calledOff(ctx context.Context, e Entry) (bool, error) {
+	data, err := l.journal.Action(ctx, e.ID+stopSuffix)
+	if err != nil {
+		return false, noJournal(err)
+	}
+	return data != nil, nil
 }
 
 // enqueue hands an entry to Run.
@@ -259,7 +359,7 @@ var errLost = errors.New("action: entry was moved on by another process")
 // swap journals an entry's next state.
 func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
 	from := e.State
-	e.State = to
+	e.State, e.Seen = to, time.Now()
 	if to.Ended() && e.Ended.IsZero() {
 		e.Ended = time.Now()
 	}
@@ -280,28 +380,42 @@ func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
 }
 
 // LastChange returns the newest entry of a conversation that changed
-// something, is not undone, and is not itself an undoing.
+// something, is not undone, and is not itself an undoing. Of one that is undone
+// in part it has the steps that are left.
 func (l *Ledger) LastChange(ctx context.Context, conversation string) (Entry, bool, error) {
-	undone := map[string]bool{}
+	undone := map[string][]Step{} // by the entry they put back
 	var found Entry
 	err := l.journal.ActionsOf(ctx, conversation, func(data []byte) (bool, error) {
 		e, err := decode(data)
-		switch {
-		case err != nil:
-			return false, err
-		case !e.Touched():
-		case e.Undoes != "":
-			undone[e.Undoes] = true
-		case !undone[e.ID]:
-			found = e
-			return false, nil
+		if err != nil || !e.Touched() {
+			return true, err
 		}
-		return true, nil
+		if e.Undoes != "" {
+			undone[e.Undoes] = append(undone[e.Undoes], e.Steps...)
+			return true, nil
+		}
+		if back := undone[e.ID]; back != nil {
+			e.Steps = left(e.Steps, back)
+			if _, any := e.Inverse(); !any {
+				return true, nil
+			}
+		}
+		found = e
+		return false, nil
 	})
 	if err != nil {
 		return Entry{}, false, noJournal(err)
 	}
 	return found, found.ID != "", nil
+}
+
+// left returns the steps that were not put back.
+func left(steps, back []Step) []Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
+		return slices.ContainsFunc(back, func(b Step) bool {
+			return b.Applied && b.Change.Ref == s.Change.Ref && (b.Change.Verb == kube.VerbScale) == (s.Change.Verb == kube.VerbScale)
+		})
+	})
 }
 
 // Run carries out what was decided, here or by a process that died, until ctx
@@ -401,18 +515,24 @@ func (l *Ledger) beat(ctx context.Context, carry func(Entry)) error {
 
 // carryOut takes an entry from where it stands to its end.
 func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) {
-	if e.State == Approved || e.State == Applying {
-		if e, err = l.apply(ctx, e); err != nil {
+	if e, err = l.outdated(ctx, e); err != nil {
+		return err
+	}
+	for !e.State.Ended() {
+		switch e.State {
+		case Approved, Applying:
+			e, err = l.apply(ctx, e)
+		case Watching:
+			r.Progress(ctx, e)
+			e, err = l.watch(ctx, e, r)
+		default:
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if e.State == Watching {
-		r.Progress(ctx, e)
-		if e, err = l.watch(ctx, e, r); err != nil {
-			return err
-		}
-	}
-	if !e.State.Ended() || e.Told {
+	if e.Told {
 		return nil
 	}
 	for {
@@ -432,7 +552,22 @@ func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) 
 	return err
 }
 
-// apply makes the changes one after the other and stops at the first that
+// outdated stops a chain that nobody was there to carry on with for so long
+// that nobody expects it to go on. What runs is still watched to its end.
+func (l *Ledger) outdated(ctx context.Context, e Entry) (Entry, error) {
+	late := e.late(time.Now())
+	if late <= staleYes || e.Stages() == 1 {
+		return e, nil
+	}
+	stage := e.Stage()
+	if e.State == Applying && stage > 0 && !slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Stage == stage && s.Applied }) {
+		e.Problem, e.Fault = fmt.Sprintf("I was not running for %d minutes, so I did not go on.", int(late.Minutes())), fault.Unavailable
+		return l.swap(ctx, e, Failed)
+	}
+	return e, l.callOff(ctx, e.ID, e.Conversation)
+}
+
+// apply makes the changes of a stage one after the other and stops at the first that
 // fails. What is being applied is finished even if the process is told to stop.
 func (l *Ledger) apply(ctx context.Context, e Entry) (Entry, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyLimit)
@@ -447,12 +582,13 @@ func (l *Ledger) apply(ctx context.Context, e Entry) (Entry, error) {
 			return e, err
 		}
 	}
+	stage := e.Stage()
 	for i := range e.Steps {
-		if e.Steps[i].Applied {
+		if e.Steps[i].Applied || e.Steps[i].Stage != stage {
 			continue
 		}
-		applied, err := l.writer.Apply(ctx, e.Steps[i].Change, e.ID)
-		if fault.KindOf(err) == fault.Unavailable && time.Since(e.Decided) < applyWindow {
+		applied, err := l.writer.Apply(ctx, e.Steps[i].Change, e.mark(e.Steps[i]))
+		if fault.KindOf(err) == fault.Unavailable && time.Since(e.begun()) < applyWindow {
 			return e, err // asked again: the mark on the object tells whether it was made
 		}
 		if err != nil {
@@ -463,7 +599,7 @@ func (l *Ledger) apply(ctx context.Context, e Entry) (Entry, error) {
 		l.log.InfoContext(ctx, "applied", "action", e.ID, "object", e.Steps[i].Change.Ref, "by", e.Speaker.Key(), "as", e.Steps[i].Change.As.User, "already", applied.Already)
 		e.Steps[i].Applied, e.Steps[i].Generation = true, applied.Generation
 		next := Applying
-		if i == len(e.Steps)-1 {
+		if !slices.ContainsFunc(e.Steps[i+1:], func(s Step) bool { return s.Stage == stage }) {
 			next = Watching
 		}
 		if e, err = l.swap(ctx, e, next); err != nil {
@@ -473,13 +609,17 @@ func (l *Ledger) apply(ctx context.Context, e Entry) (Entry, error) {
 	return e, nil
 }
 
-// watch follows the steps' roll-outs to their end.
+// watch follows the roll-outs of the stage that runs to their end, and begins
+// the next stage.
 func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) {
-	told, tell := time.Now(), e.Steps[0].Last // that it was begun is told already
+	stage := e.Stage()
+	told, tell := time.Now(), e.Stuck().Last // that it was begun is told already
 	for i := range e.Steps {
-		s := &e.Steps[i]
-		w := watcher{patience: l.patience, change: s.Change, id: e.ID}
-		for o, err := range l.watcher.WatchRollout(ctx, s.Change.Ref, s.Generation) {
+		if e.Steps[i].Ready || e.Steps[i].Stage != stage {
+			continue
+		}
+		w := watcher{patience: l.patience, change: e.Steps[i].Change, id: e.mark(e.Steps[i])}
+		for o, err := range l.watcher.WatchRollout(ctx, e.Steps[i].Change.Ref, e.Steps[i].Generation) {
 			if err != nil {
 				if ctx.Err() != nil {
 					return e, ctx.Err()
@@ -487,6 +627,7 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 				e.Problem, e.Fault = fault.Say(err), fault.KindOf(err)
 				return l.swap(ctx, e, Failed)
 			}
+			s := &e.Steps[i]
 			s.Last = o.Progress
 			v := w.look(o, time.Now())
 			if v == rolledOut {
@@ -505,15 +646,31 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 				told, tell = time.Now(), o.Progress
 				r.Progress(ctx, e)
 			}
+			if stage < e.Stages()-1 && time.Since(e.Seen) >= seenEvery {
+				if e, err = l.swap(ctx, e, Watching); err != nil { // how long nobody was there is told by this
+					return e, err
+				}
+			}
 		}
 	}
-	return l.swap(ctx, e, Done)
+	if stage == e.Stages()-1 {
+		return l.swap(ctx, e, Done)
+	}
+	off, err := l.calledOff(ctx, e)
+	switch {
+	case err != nil:
+		return e, err
+	case off:
+		return l.swap(ctx, e, Stopped)
+	}
+	e.Begun = time.Now()
+	return l.swap(ctx, e, Applying)
 }
 
 // replaced ends an entry whose object was changed while it rolled out.
 func (l *Ledger) replaced(ctx context.Context, e Entry, o kube.Workload) (Entry, error) {
-	if o.LastAction != e.ID && o.LastAction != "" {
-		next, err := l.Entry(ctx, o.LastAction)
+	if by := markedBy(o.LastAction); by != e.ID && by != "" {
+		next, err := l.Entry(ctx, by)
 		if err != nil && fault.KindOf(err) != fault.NotFound {
 			return e, err
 		}
@@ -522,4 +679,41 @@ func (l *Ledger) replaced(ctx context.Context, e Entry, o kube.Workload) (Entry,
 		}
 	}
 	return l.swap(ctx, e, Superseded)
+}
+
+// begun is when the stage that runs was begun.
+func (e Entry) begun() time.Time {
+	if e.Begun.IsZero() {
+		return e.Decided
+	}
+	return e.Begun
+}
+
+// late is how long nobody was there to carry an entry out that is under way.
+func (e Entry) late(now time.Time) time.Duration {
+	if e.State != Watching && e.State != Applying || e.Seen.IsZero() {
+		return 0
+	}
+	return now.Sub(e.Seen)
+}
+
+// behind is a change as it must be where another one of the same object is made
+// before it. Some cannot be known before the other is made.
+func behind(c, before kube.Change) (kube.Change, error) {
+	template := func(v kube.Verb) bool { return v == kube.VerbTemplate }
+	switch {
+	case c.Verb == kube.VerbScale && before.Verb == kube.VerbScale:
+		c.FromReplicas = before.ToReplicas
+	case c.Verb == kube.VerbImage && before.Verb == kube.VerbImage:
+		c.Images = slices.Clone(c.Images)
+		for _, im := range before.Images {
+			i := slices.IndexFunc(c.Images, func(o kube.ImageChange) bool { return o.Container == im.Container })
+			if i >= 0 {
+				c.Images[i].From, c.FromVersion = im.To, before.ToVersion
+			}
+		}
+	case template(c.Verb) && before.Verb != kube.VerbScale, template(before.Verb) && c.Verb == kube.VerbImage:
+		return c, fault.New(fault.Refused, "What %s goes back to depends on what is done to it before. Ask me for that when the rest is done.", c.Ref.Name)
+	}
+	return c, nil
 }
