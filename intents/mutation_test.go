@@ -1,0 +1,410 @@
+package intents
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Each word of a right sentence is taken away and replaced in turn. The result
+// must not be a different act that nobody asks about. What is no different act,
+// or one that was said in so many words:
+//
+//   - same: An article, a courtesy or a kind word may go. "restart web then cart"
+//     does what "restart web and cart" does, and reading something else beside the
+//     same act is no other act. Asking, offering a choice and reading are no acts.
+//   - value: A value in the place of a value of its kind: a name, a number, a
+//     version, a place, "all", the direction of a change. Nothing else may change.
+//     So for a value of two words that loses one ("twenty five", "search api"):
+//     what is left is a whole value, and nobody can hear that it had been longer.
+//     A tag, an image and the name of something new can be any word.
+//   - added: "staging" in the place of a word without a value says where.
+//   - asked: The word that was asked for, or that makes known what was unknown.
+//   - role: "by", "to", "up", "more", "version" and the like say what a number is.
+//     One in the place of another word gives the same number another part to play.
+//     Taking such a word away is not let off: a number that has lost its role is
+//     to be asked about, unless it means the same without.
+//   - verb: A verb in the place of the verb gives that verb's act on the same
+//     things: "pause web" was said, not "restart web".
+//   - negation: Where "don't" is gone, or a word stands in its place, what is left
+//     to hear is the act. Other words that say that nothing is wanted ("should",
+//     "if", "told") are not let off: the rest of such a sentence is no request as
+//     people make them.
+//
+// What is left are the exceptions below, each with its reason.
+
+// exception is a mutation that acts and may.
+type exception struct {
+	said string // the sentence
+	word string // that was taken away or replaced, with its place counted from one: "to/3"
+	with string // by one of these; "" where it was taken away
+	why  string
+}
+
+// exceptions are all mutations that act differently for a reason that no rule covers.
+func exceptions() []exception {
+	return nil
+}
+
+// replacements are words of all kinds, put in the place of each word.
+var replacements = strings.Fields(
+	// verbs that write, verbs that read
+	"scale restart deploy rollback pause resume promote delete drain cordon uncordon silence acknowledge create autoscale double undo stop kill " +
+		"show list check describe " +
+		// names, places, numbers and other values
+		"web cart checkout basket staging prod node-1 edge HighErrorRate 0 1 3 five ten 50 2.3 half all everything it them latest oldest two " +
+		// roles and directions
+		"to by from in on of for at with and or then up down more fewer back off " +
+		// words that make it no request
+		"not don't never if unless should why when without tomorrow yesterday " +
+		// kinds of things
+		"pods pod namespace version revision replicas node alerts logs minutes percent " +
+		// courtesies, and words without any meaning here
+		"please the a banana purple frobnicate xyzzy he")
+
+// verbs are the words that stand for an act of their own.
+var verbs = map[string][]string{
+	"scale": {"scale"}, "restart": {"restart"}, "bounce": {"restart"}, "deploy": {"deploy"}, "rollback": {"rollback"}, "revert": {"rollback"}, "pause": {"pause"}, "hold": {"pause"},
+	"resume": {"resume"}, "continue": {"resume"}, "promote": {"promote"}, "delete": {"delete_pod"}, "kill": {"delete_pod"}, "drain": {"drain"}, "cordon": {"cordon"}, "uncordon": {"uncordon"},
+	"silence": {"alert_silence"}, "mute": {"alert_silence"}, "unmute": {"alert_unsilence"}, "unsilence": {"alert_unsilence"}, "acknowledge": {"alert_ack"}, "ack": {"alert_ack"},
+	"create": {"create"}, "run": {"create", "deploy", "scale"}, "autoscale": {"autoscale"}, "double": {"scale"}, "halve": {"scale"}, "undo": {"rollback", "undo"}, "ship": {"deploy"}, "upgrade": {"deploy"},
+	"check": {"status"}, "show": {}, "list": {}, "describe": {"status"}, "graph": {}, "status": {}, "stop": {}, "cancel": {}, "set": {}, "bring": {}, "order": {},
+	// what stands where a verb may stand
+	"is": {}, "make": {}, "do": {}, "use": {}, "switch": {}, "turn": {}, "give": {}, "add": {}, "go": {}, "say": {},
+}
+
+var (
+	negations = strings.Fields("don't not never")
+	// empty are words that add nothing to what they stand beside.
+	empty = strings.Fields("please the a deploy pod pods replicas alerts")
+	// roles say what a number is, or which way it goes.
+	roles = strings.Fields("by to from up down more fewer off version revision replicas percent minutes pods pod")
+)
+
+// deed is one thing that a result would do.
+type deed struct {
+	intent string
+	slots  map[string]any
+}
+
+// deeds are what a result does, one target each, in order. An amendment does
+// what is open, changed.
+func deeds(intent string, slots map[string]any, open Expect) []deed {
+	steps := []Intent{{Name: intent, Slots: slots}}
+	if intent == "chain" {
+		steps = Slots(slots).Steps()
+	}
+	var out []deed
+	for _, s := range steps {
+		targets := s.Slots.Targets()
+		if s.Name == "amend" && open.Intent != "" {
+			s.Name = open.Intent
+			if len(targets) == 0 {
+				targets = []string{TargetIt}
+			}
+		}
+		if len(targets) == 0 {
+			targets = []string{""}
+		}
+		for _, t := range targets {
+			m, _ := decoded(s.Slots).(map[string]any)
+			delete(m, "targets")
+			if t != "" {
+				m["target"] = t
+			}
+			out = append(out, deed{s.Name, m})
+		}
+	}
+	return out
+}
+
+func sameDeed(a, b deed) bool { return a.intent == b.intent && reflect.DeepEqual(a.slots, b.slots) }
+
+// mutant is a sentence with one word gone or replaced.
+type mutant struct {
+	text    string
+	at      int // of the word, from nought
+	was, is string
+}
+
+func mutants(text string) []mutant {
+	words := strings.Fields(text)
+	var out []mutant
+	for i := range words {
+		_, was, _ := cut(words[i])
+		if len(words) > 1 {
+			out = append(out, mutant{strings.Join(slices.Delete(slices.Clone(words), i, i+1), " "), i, was, ""})
+		}
+		for _, w := range replacements {
+			if strings.EqualFold(w, was) {
+				continue
+			}
+			changed := slices.Clone(words)
+			changed[i] = strings.Replace(strings.ToLower(changed[i]), was, w, 1)
+			out = append(out, mutant{strings.Join(changed, " "), i, was, w})
+		}
+	}
+	return out
+}
+
+// values finds the kind of value that a word is, and what it stands for.
+type values struct {
+	inv   *Inventory
+	parts map[string]bool // words of names
+}
+
+func newValues(inv *Inventory) values {
+	v := values{inv, map[string]bool{}}
+	for _, n := range allNames(inv) {
+		for p := range strings.FieldsFuncSeq(strings.ToLower(n), isSeparator) {
+			v.parts[p] = true
+		}
+	}
+	return v
+}
+
+// kind of a word as a value: "name", "number", "place", "direction", "which" or "".
+func (v values) kind(word string) string {
+	if _, err := strconv.ParseFloat(strings.TrimPrefix(word, "v"), 64); err == nil {
+		return "number"
+	}
+	d := v.inv.Data()
+	switch {
+	case slices.Contains(units, word), slices.Contains(tens, word), slices.Contains([]string{"half", "latest", "an"}, word):
+		return "number"
+	case slices.Contains([]string{"it", "them", "all", "everything", "both"}, word):
+		return "name"
+	case slices.Contains(d.Namespaces, word), d.NamespaceAliases[word] != "", slices.Contains(d.Clusters, word):
+		return "place"
+	case slices.Contains([]string{"up", "down", "more", "fewer", "off", "double", "halve", "add", "remove"}, word):
+		return "direction"
+	case slices.Contains([]string{"oldest", "evicted", "crashing", "all"}, word):
+		return "which"
+	case v.parts[word], strings.ContainsAny(word, "-"), strings.EqualFold(word, "HighErrorRate"):
+		return "name"
+	}
+	return ""
+}
+
+// differ lists the slots in which two deeds differ.
+func differ(a, b deed) []string {
+	var out []string
+	for k, v := range a.slots {
+		if !reflect.DeepEqual(b.slots[k], v) {
+			out = append(out, k)
+		}
+	}
+	for k := range b.slots {
+		if _, ok := a.slots[k]; !ok {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// subset reports whether list holds nothing but what is in of.
+func subset(list, of []string) bool {
+	return !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(of, s) })
+}
+
+// slotsOf are the slots that hold values of a kind.
+var slotsOf = map[string][]string{
+	"name":      {"target", "node", "alert", "pod", "cluster"},
+	"number":    {"replicas", "delta", "factor", "version", "revision", "steps", "min", "max", "percent", "port", "duration", "until", "node", "target"},
+	"place":     {"namespace", "from", "to", "cluster"},
+	"direction": {"delta", "factor"},
+	"which":     {"which"},
+}
+
+// numbers are the slots a number can go to, as its role is said.
+var numbers = slotsOf["number"][:8]
+
+// allowed says which of the rules above lets a mutation act, "" where none does.
+func (v values) allowed(r *Recognizer, l labelled, m mutant, got Result) string {
+	was, is := deeds(l.intent, l.slots, l.open), deeds(got.Intent, got.Slots, l.open)
+	reads := func(d deed) bool { return !r.writes(d.intent) }
+	acted, act := slices.DeleteFunc(slices.Clone(was), reads), slices.DeleteFunc(slices.Clone(is), reads)
+	if l.ask != "" {
+		acted = nil
+	}
+	if slices.EqualFunc(acted, act, sameDeed) {
+		return "same"
+	}
+	// Compared deed by deed: what changed, and is there a rule for it?
+	if len(acted) == len(act) {
+		why := "same"
+		for i := range act {
+			if !sameDeed(acted[i], act[i]) {
+				why = v.changed(acted[i], act[i], m)
+			}
+			if why == "" {
+				break
+			}
+		}
+		if why != "" && why != "same" {
+			return why
+		}
+	}
+	// Several names become one, or everything.
+	if v.kind(m.was) == "name" && (v.kind(m.is) == "name" || m.is == "") && reflect.DeepEqual(onAnything(acted), onAnything(act)) {
+		return "value"
+	}
+	if len(was) == 1 && len(act) == 1 && l.ask != "" && was[0].intent == act[0].intent {
+		if d := differ(was[0], act[0]); subset(d, append([]string{"unknown_target", l.ask, "target"}, numbers...)) && m.is != "" {
+			return "asked"
+		}
+	}
+	// A verb in the place of the verb, on the things of the same step, or on "that".
+	if starts, ok := verbs[m.is]; ok {
+		if _, wasVerb := verbs[m.was]; wasVerb && len(was) == len(is) {
+			fits := true
+			for i := range is {
+				less := true // nothing new but what the verb itself says
+				for k, to := range is[i].slots {
+					had := was[i].slots[k]
+					less = less && (reflect.DeepEqual(had, to) || k == "factor" || k == "target" && (had == nil || had == TargetCluster) && (to == TargetIt || to == TargetThem || to == TargetAll) ||
+						slices.Contains(numbers, k) && slices.ContainsFunc(numbers, func(n string) bool { return was[i].text(n) == is[i].text(k) }))
+				}
+				fits = fits && (sameDeed(was[i], is[i]) || less && (reads(is[i]) || slices.Contains(starts, is[i].intent)))
+			}
+			if fits {
+				return "verb"
+			}
+		}
+	}
+	if slices.Contains(negations, m.was) && m.at < 3 {
+		return "negation"
+	}
+	return ""
+}
+
+// changed names the rule by which a deed may differ from what it was, "" where
+// there is none.
+func (v values) changed(was, is deed, m mutant) string {
+	d := differ(was, is)
+	kind, now := v.kind(m.was), v.kind(m.is)
+	if kind == "number" && slices.Contains([]string{"to", "for", "a", "two"}, m.is) {
+		now = kind // these are heard for numbers
+	}
+	if slices.Contains(empty, m.is) || kind == "name" && slices.Contains(roles, m.is) {
+		now = kind // as good as taken away
+	}
+	if was.intent != is.intent {
+		// "web to 2.3" is no count, "web version 5" is none either.
+		if subset(d, numbers) && (kind == "number" && (strings.Contains(m.is, ".") || m.is == "latest") || slices.Contains(roles, m.is)) {
+			return "role"
+		}
+		return ""
+	}
+	for _, free := range []string{"version", "image", "name", "alert", "pod", "query", "filter"} {
+		if subset(d, []string{free}) && strings.EqualFold(is.text(free), m.is) {
+			return "value"
+		}
+	}
+	switch {
+	case kind != "" && subset(d, slotsOf[kind]) && (m.is == "" || now == kind):
+		return "value"
+	case kind != "place" && v.kind(m.is) == "place" && subset(d, []string{"namespace"}) && was.slots["namespace"] == nil:
+		return "added"
+	case m.is != "" && slices.Contains(roles, m.is) && subset(d, numbers):
+		return "role"
+	}
+	return ""
+}
+
+func (d deed) text(slot string) string { return Slots(d.slots).String(slot) }
+
+// onAnything is what is done, whatever it is done to.
+func onAnything(ds []deed) []deed {
+	var out []deed
+	for _, d := range ds {
+		m := maps.Clone(d.slots)
+		delete(m, "target")
+		out = append(out, deed{d.intent, m})
+	}
+	return slices.CompactFunc(out, sameDeed)
+}
+
+// mutated is what `make bench` reads of the mutation check.
+type mutated struct {
+	Set        string `json:"set"`
+	Sentences  int    `json:"sentences"` // that are read right
+	NotRight   int    `json:"notRight"`
+	Mutants    int    `json:"mutants"`
+	Act        int    `json:"act"` // mutants that act without asking
+	Exceptions int    `json:"exceptions"`
+	Wrong      int    `json:"wrong"`
+	// Rules counts those that a rule lets act.
+	Rules map[string]int `json:"rules"`
+}
+
+// TestMutations holds that one word more or less never makes a different act
+// of a sentence that was read right.
+func TestMutations(t *testing.T) {
+	r, inv := testRecognizer(t), fixture(t)
+	v := newValues(inv)
+	listed := exceptions()
+	used := make([]bool, len(listed))
+	tests, _ := sentences("testdata/mutation.yaml", readTests(t, "testdata/mutation.yaml"))
+	n := mutated{Set: "mutation", Rules: map[string]int{}}
+	present := map[string]bool{} // sentences that were mutated
+	left := map[string][]string{}
+	for _, l := range tests {
+		if !l.judged(r) || !judge(r, l, r.Recognize(l.text, inv, l.open)).exact {
+			n.NotRight++
+			t.Logf("%s: %q is not read right and not mutated", l.at, l.text)
+			continue
+		}
+		n.Sentences++
+		present[l.text] = true
+		for _, m := range mutants(l.text) {
+			n.Mutants++
+			got := r.Recognize(m.text, inv, l.open)
+			if !acts(r, got, l.open) {
+				continue
+			}
+			n.Act++
+			rule := v.allowed(r, l, m, got)
+			if rule != "" {
+				n.Rules[rule]++
+				continue
+			}
+			key := fmt.Sprintf("%s/%d", m.was, m.at+1)
+			i := slices.IndexFunc(listed, func(e exception) bool {
+				return e.said == l.text && e.word == key && (e.with == m.is || slices.Contains(strings.Fields(e.with), m.is))
+			})
+			if i >= 0 {
+				used[i] = true
+				n.Exceptions++
+				continue
+			}
+			n.Wrong++
+			what := fmt.Sprintf("%s without %q", l.text, m.was)
+			if m.is != "" {
+				what = fmt.Sprintf("%s with something for %q", l.text, key)
+			}
+			left[what] = append(left[what], fmt.Sprintf("%q: %s %s", m.text, got.Intent, jsonOf(got.Slots)))
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(left)) {
+		t.Errorf("%s:\n  %s", what, strings.Join(left[what], "\n  "))
+	}
+	for i, e := range listed {
+		if e.why == "" {
+			t.Errorf("the exception %q, %s has no reason", e.said, e.word)
+		}
+		if !used[i] && present[e.said] {
+			t.Errorf("the exception %q, %s → %q does not occur any more", e.said, e.word, e.with)
+		}
+	}
+	t.Logf("%+v", n)
+	attr(t, n)
+	if n.Sentences < 200 && len(missing(r)) == 0 {
+		t.Errorf("%d sentences are read right, wants 200", n.Sentences)
+	}
+}
