@@ -1,5 +1,7 @@
 package intents
 
+import "slices"
+
 // maxConnectors bounds the places where a sentence may be parted into steps.
 const maxConnectors = 6
 
@@ -24,9 +26,9 @@ func (rd *reading) chain(tokens []token) []parsed {
 	}
 	joints = append(joints, joint{len(tokens), len(tokens)})
 	failed := map[int]bool{} // starts from which no split leads to the end
-	var split func(start, next int) []parsed
-	split = func(start, next int) []parsed {
-		if failed[start] {
+	var split func(start, next int, before *said) []parsed
+	split = func(start, next int, before *said) []parsed {
+		if before == nil && failed[start] {
 			return nil
 		}
 		// The longest part first: "restart web, cart and search" is one step,
@@ -35,25 +37,87 @@ func (rd *reading) chain(tokens []token) []parsed {
 			if joints[k].from <= start {
 				continue
 			}
-			step, ok := rd.step(tokens[start:joints[k].from])
+			part := tokens[start:joints[k].from]
+			step, ok := rd.step(part)
 			if !ok {
-				continue
+				if step, ok = rd.elided(before, part); !ok {
+					continue
+				}
 			}
 			if joints[k].from == len(tokens) {
 				return step
 			}
-			if rest := split(joints[k].to, k+1); rest != nil {
+			as := before
+			if len(step) > 0 {
+				as = &said{part, step[0]}
+				if step[0].head == 0 && before != nil { // itself without a verb
+					as = before
+				}
+			}
+			if rest := split(joints[k].to, k+1, as); rest != nil {
 				return append(step, rest...)
 			}
 		}
-		failed[start] = true
+		if before == nil {
+			failed[start] = true
+		}
 		return nil
 	}
-	steps := split(0, 0)
+	steps := split(0, 0, nil)
 	if len(steps) == 0 {
 		return nil
 	}
+	rd.share(steps)
 	return steps
+}
+
+// said is a step with its words.
+type said struct {
+	tokens []token
+	p      parsed
+}
+
+// elided reads a step that leaves its verb out with the verb of the step before:
+// "restart web, then cart".
+func (rd *reading) elided(before *said, part []token) ([]parsed, bool) {
+	if before == nil || before.p.head == 0 || before.p.head >= len(before.tokens) {
+		return nil, false
+	}
+	full := append(slices.Clone(before.tokens[:before.p.head]), part...)
+	step, ok := rd.step(full)
+	if !ok || len(step) != 1 || step[0].intent != before.p.intent || step[0].slots.Has("unknown_target") {
+		return nil, false
+	}
+	return step, true
+}
+
+// shared are the slots that a step may leave to its neighbours.
+var shared = [...]string{"targets", "node"}
+
+// share gives steps that name nothing what the step before names, or the one
+// behind: "cordon and drain node-1".
+func (rd *reading) share(steps []parsed) {
+	for i := range steps {
+		p := &steps[i]
+		ask := rd.r.ask(*p)
+		for _, slot := range shared {
+			if ask != slot || p.slots.Has(slot) || p.slots.Has("unknown_target") {
+				continue
+			}
+			for _, j := range [...]int{i - 1, i + 1} {
+				if j < 0 || j >= len(steps) || !steps[j].slots.Has(slot) {
+					continue
+				}
+				p.slots[slot] = steps[j].slots[slot]
+				if ns, ok := steps[j].slots["namespace"]; ok && !p.slots.Has("namespace") {
+					if _, has := rd.r.c.intents[p.intent].slots["namespace"]; has {
+						p.slots["namespace"] = ns
+					}
+				}
+				break
+			}
+		}
+	}
 }
 
 // step reads one part. Courtesies are dropped; answers to questions and
@@ -71,8 +135,11 @@ func (rd *reading) step(tokens []token) ([]parsed, bool) {
 	if p.intent == "greet" || p.intent == "thanks" {
 		return []parsed{}, true
 	}
-	// A bare name is a question at most, never a step.
-	if d.spec.Risk == RiskNone || len(tokens) < 2 || (p.terse && d.spec.Risk != RiskWrite) {
+	// A bare name is a question at most, never a step, and so is an answer.
+	if d.spec.Risk == RiskNone && (len(p.slots) == 0 || p.intent == "amend" || p.intent == "help") {
+		return nil, false
+	}
+	if (p.terse || len(tokens) < 2) && d.spec.Risk != RiskWrite {
 		return nil, false
 	}
 	return []parsed{p}, true

@@ -33,6 +33,7 @@ type wordLists struct {
 	env                []string // namespaces people name without our knowing them
 	chain              []string // joins steps
 	reason             []string // opens a reason, which may say anything
+	correction         []string // "no wait": what follows replaces what was said
 	idle               []string // words that a frame of a reading intent may skip
 
 	guardStart, guardAnywhere []string
@@ -293,7 +294,7 @@ func (l *loader) wordList(key string, k, v *yaml.Node) {
 		"lead": &w.lead, "filler": &w.filler, "tail": &w.tail, "article": &w.article,
 		"kind_before": &w.kindBefore, "kind_after": &w.kindAfter, "and": &w.and,
 		"never_names": &w.never, "never_repaired": &w.inflected, "counted": &w.counted,
-		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle,
+		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction,
 	}[key]
 	if !ok {
 		l.errorf(k, "unknown key %q in words", key)

@@ -81,16 +81,19 @@ type nameIndex struct {
 	names []indexedName
 	// byLength keeps a fuzzy search to the names that can be near at all.
 	byLength map[int][]int32
+	bySound  map[int][]int32 // the same by length of sound
 	maxLen   int
 	bySuffix map[string][]int32 // single words of a name → entries
 }
 
 type indexedName struct {
-	squashed  string
-	canonical string
-	mask      uint64 // letters that occur
-	digits    string
-	clash     bool // several canonical names squash to the same
+	squashed   string
+	canonical  string
+	mask       uint64 // letters that occur
+	digits     string
+	sound      string
+	consonants uint32
+	clash      bool // several canonical names squash to the same
 }
 
 func (x *nameIndex) add(said, canonical string) {
@@ -99,11 +102,16 @@ func (x *nameIndex) add(said, canonical string) {
 		return
 	}
 	if x.exact == nil {
-		x.exact, x.byLength, x.bySuffix = map[string]int32{}, map[int][]int32{}, map[string][]int32{}
+		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[int][]int32{}
 	}
 	x.put(key, canonical)
 	if w := wordy(said); w != "" {
 		x.put(w, canonical)
+	}
+	if w := abbreviated(said); w != "" {
+		if _, taken := x.exact[w]; !taken { // somebody's own name comes first
+			x.put(w, canonical)
+		}
 	}
 	i := x.exact[key]
 	for part := range strings.FieldsFuncSeq(strings.ToLower(said), isSeparator) {
@@ -121,7 +129,9 @@ func (x *nameIndex) put(key, canonical string) {
 		return
 	}
 	i := int32(len(x.names))
-	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key)})
+	sound := soundOf(key)
+	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key), sound: sound, consonants: consonants(sound)})
+	x.bySound[len(sound)] = append(x.bySound[len(sound)], i)
 	x.exact[key] = i
 	x.byLength[len(key)] = append(x.byLength[len(key)], i)
 	x.maxLen = max(x.maxLen, len(key))
@@ -140,6 +150,36 @@ func wordy(said string) string {
 			continue
 		}
 		b.WriteString(p)
+	}
+	if !found {
+		return ""
+	}
+	return b.String()
+}
+
+// abbreviated is the squashed name with its words shortened or written out the
+// way people do ("auth-svc"), "" where nothing changes.
+func abbreviated(said string) string {
+	var b strings.Builder
+	found := false
+	for _, p := range strings.FieldsFunc(strings.ToLower(said), isSeparator) {
+		short := p
+		switch p {
+		case "service":
+			short = "svc"
+		case "svc":
+			short = "service"
+		case "database":
+			short = "db"
+		case "db":
+			short = "database"
+		case "postgres":
+			short = "postgresql"
+		case "postgresql":
+			short = "postgres"
+		}
+		found = found || short != p
+		b.WriteString(short)
 	}
 	if !found {
 		return ""

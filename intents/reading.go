@@ -22,6 +22,7 @@ type reading struct {
 
 	tokens  []token
 	words   [][]wordReading
+	noise   []bool // tokens that may be passed over: courtesies mistyped, words said twice
 	threads []thread
 	active  [][]int32
 	spans   [][]span // position × type
@@ -93,9 +94,13 @@ func (rd *reading) parse(tokens []token) []parsed {
 		clear(rd.spanGen)
 		rd.parses = 1
 	}
-	rd.words = rd.words[:0]
+	rd.words, rd.noise = rd.words[:0], rd.noise[:0]
 	for i := range tokens {
-		rd.words = append(rd.words, rd.readWord(tokens[i].text))
+		t := tokens[i].text
+		words := rd.readWord(t)
+		rd.words = append(rd.words, words)
+		twice := i > 0 && t == tokens[i-1].text && hasLetter(t) && !rd.r.isNumberWord(t)
+		rd.noise = append(rd.noise, twice || len(words) == 0 && rd.mistypedCourtesy(t))
 	}
 	for len(rd.active) < n+1 {
 		rd.active = append(rd.active, nil)
@@ -179,6 +184,9 @@ func (rd *reading) search(start int32) []parsed {
 				r.lead.each(tokens, pos, func(end int, _ string) { skip(t.node, int32(end), costLead) })
 			}
 			r.filler.each(tokens, pos, func(end int, _ string) { skip(t.node, int32(end), costFiller) })
+			if rd.noise[pos] {
+				skip(t.node, int32(pos+1), costNoise)
+			}
 			text := tokens[pos].text
 			if text == "," || !hasLetter(text) && len(text) > 3 {
 				skip(t.node, int32(pos+1), 0.001)
@@ -316,9 +324,15 @@ func (rd *reading) accept(acc accept, ti int32, tail float32) (parsed, bool) {
 	}
 	for i := ti; i >= 0; i = rd.threads[i].prev {
 		t := &rd.threads[i]
+		if t.slot != "" {
+			p.head = int(t.from) // walking backwards, the first comes last
+		}
 		if t.slot != "" && t.slot != ignored {
 			if v, ok := t.val.(targetVal); ok && t.slot == "targets" {
 				// Walking backwards: what was said earlier goes first.
+				if v.guess != "" && d.spec.Risk == RiskWrite {
+					v.names, v.unknown = nil, []string{v.guess}
+				}
 				targets.names = append(slices.Clone(v.names), targets.names...)
 				targets.unknown = append(slices.Clone(v.unknown), targets.unknown...)
 				if v.namespace != "" && !p.slots.Has("namespace") {
@@ -467,6 +481,19 @@ func (rd *reading) repairWord(text string) (int32, bool) {
 		return 0, false
 	}
 	return r.a.words[word], true
+}
+
+// mistypedCourtesy reports a word that is a misspelt "please" or the like.
+func (rd *reading) mistypedCourtesy(t string) bool {
+	if len(t) < 5 || rd.fuzzy >= maxFuzzy {
+		return false
+	}
+	for _, p := range rd.r.polite {
+		if (t[0] == p[0] || t[1] == p[0]) && osa(p, t, 1) == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // inflection reports whether long is another form of short.

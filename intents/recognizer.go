@@ -20,35 +20,37 @@ const maxCandidates = 3
 // Recognizer reads sentences. It is compiled once and safe for concurrent use;
 // the inventory comes with each sentence.
 type Recognizer struct {
-	c       *Catalogue
-	a       *automaton
-	lead    *phrases
-	filler  *phrases
-	tail    *phrases
-	reason  *phrases // "because …": may close a sentence with anything behind
-	guardS  *phrases
-	guardA  *phrases
-	chain   *phrases
-	article *phrases
-	before  *phrases
-	after   *phrases
-	and     *phrases
-	targets *phrases
-	numbers *phrases
-	lists   map[string]*phrases
-	kinds   map[string]bool // "deploy" of deploy/web
-	counted map[string]bool
-	never   map[string]bool // words that are no unknown name
-	noFix   map[string]bool // words that are what they are
-	idle    map[string]bool // small words that frames skip
-	acting  map[string]bool // words of writing intents, which frames never skip
-	env     map[string]bool
-	heard   map[string][]int32 // word → words it may be a mishearing of
-	repairs map[int][]string   // length → template words, for typing errors
-	types   map[string]func(*reading, int) []span
-	typeFns []func(*reading, int) []span // by edge label
-	signs   *strings.Replacer
-	scratch sync.Pool
+	c          *Catalogue
+	a          *automaton
+	lead       *phrases
+	filler     *phrases
+	tail       *phrases
+	reason     *phrases // "because …": may close a sentence with anything behind
+	guardS     *phrases
+	guardA     *phrases
+	chain      *phrases
+	correction *phrases // "no wait", "I mean": what follows replaces
+	article    *phrases
+	before     *phrases
+	after      *phrases
+	and        *phrases
+	targets    *phrases
+	numbers    *phrases
+	lists      map[string]*phrases
+	kinds      map[string]bool // "deploy" of deploy/web
+	counted    map[string]bool
+	never      map[string]bool // words that are no unknown name
+	noFix      map[string]bool // words that are what they are
+	idle       map[string]bool // small words that frames skip
+	polite     []string        // long words of courtesy, for typing errors
+	acting     map[string]bool // words of writing intents, which frames never skip
+	env        map[string]bool
+	heard      map[string][]int32 // word → words it may be a mishearing of
+	repairs    map[int][]string   // length → template words, for typing errors
+	types      map[string]func(*reading, int) []span
+	typeFns    []func(*reading, int) []span // by edge label
+	signs      *strings.Replacer
+	scratch    sync.Pool
 }
 
 // NewRecognizer compiles a catalogue.
@@ -57,7 +59,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	r := &Recognizer{
 		c: c, a: compile(c),
 		lead: newPhrases(w.lead), filler: newPhrases(w.filler), tail: newPhrases(w.tail), reason: newPhrases(w.reason),
-		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain),
+		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
 		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
@@ -97,6 +99,11 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	}
 	for w := range r.idle {
 		delete(r.acting, w)
+	}
+	for _, p := range slices.Concat(w.filler, w.tail) {
+		if len(p) >= 6 && !strings.Contains(p, " ") && !slices.Contains(r.polite, p) {
+			r.polite = append(r.polite, p)
+		}
 	}
 	r.bindTypes()
 	return r
@@ -149,10 +156,16 @@ func (r *Recognizer) Recognize(text string, inv *Inventory, open Expect) Result 
 	rd.text = text
 	rd.guarded = quoted || r.guarded(tokens)
 	best := rd.parse(tokens)
-	if len(best) == 0 {
-		if steps := rd.chain(tokens); steps != nil {
+	if len(best) == 0 || best[0].slots.Has("unknown_target") {
+		if p, ok := rd.corrected(tokens); ok {
+			return r.result(res, []parsed{p})
+		}
+		steps := rd.chain(tokens)
+		if steps != nil && (len(best) == 0 || !slices.ContainsFunc(steps, func(p parsed) bool { return p.slots.Has("unknown_target") })) {
 			return r.chained(res, steps)
 		}
+	}
+	if len(best) == 0 {
 		return res
 	}
 	return r.result(res, best)
@@ -199,6 +212,7 @@ type parsed struct {
 	cost   float32
 	answer bool
 	terse  bool
+	head   int // tokens before the first slot: the verb
 	at     place
 }
 
@@ -237,13 +251,13 @@ func (r *Recognizer) ask(p parsed) string {
 	if d == nil {
 		return ""
 	}
+	if p.slots.Has("unknown_target") {
+		return "targets"
+	}
 	for _, name := range d.order {
 		s := d.slots[name]
 		if !s.required {
 			continue
-		}
-		if name == "targets" && p.slots.Has("unknown_target") {
-			return name
 		}
 		if !p.slots.Has(name) && !slices.ContainsFunc(s.or, p.slots.Has) {
 			return name

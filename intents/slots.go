@@ -206,6 +206,14 @@ func (rd *reading) tag(pos int) []span {
 	if _, known := rd.r.a.words[t]; known && t != "stable" {
 		return nil
 	}
+	if rd.r.idle[t] || rd.r.filler.next[t] != nil || rd.noise[pos] {
+		return nil
+	}
+	if rd.inv != nil {
+		if _, name := rd.inv.workloads.exact[squash(t)]; name {
+			return nil
+		}
+	}
 	return []span{{end: pos + 1, val: rd.tokens[pos].said, cost: 0.02}}
 }
 
@@ -237,12 +245,16 @@ func (rd *reading) container(pos int) []span {
 	return []span{{end: pos + 1, val: t.said}}
 }
 
-// indexed looks names of other kinds up.
+// indexed looks names of other kinds up. Only where none is exact are slips and
+// mishearings tried, on single words that mean nothing else.
 func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 	if rd.inv == nil {
 		return nil
 	}
 	x := of(rd.inv)
+	if x.maxLen == 0 {
+		return nil
+	}
 	var out []span
 	key := ""
 	for end := pos + 1; end <= len(rd.tokens) && end <= pos+4; end++ {
@@ -254,29 +266,34 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 			out = append(out, span{end: end, val: name, known: true})
 		}
 	}
-	return out
-}
-
-func (rd *reading) namespace(pos int) []span {
-	out := rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.namespaces })
-	if out != nil {
+	t := rd.tokens[pos].text
+	if len(out) > 0 || rd.fuzzy >= maxFuzzy || rd.r.never[t] || len(t) < 5 || rd.r.isNumberWord(t) {
 		return out
 	}
-	t := rd.tokens[pos]
-	if rd.r.env[t.text] {
-		return []span{{end: pos + 1, val: t.text}}
-	}
-	if rd.inv == nil || rd.fuzzy >= maxFuzzy || rd.r.never[t.text] || len(t.text) < 5 || rd.r.isNumberWord(t.text) {
-		return nil
-	}
-	if _, known := rd.r.a.words[t.text]; known {
+	if _, known := rd.r.a.words[t]; known {
 		return nil
 	}
 	rd.fuzzy++
-	if name, d, ok := rd.inv.namespaces.repair(squash(t.text)); ok {
-		return []span{{end: pos + 1, val: name, cost: costNameTypo * float32(d)}}
+	key = squash(t)
+	if name, d, ok := x.repair(key); ok {
+		return []span{{end: pos + 1, val: name, cost: costNameTypo * float32(d), known: true}}
+	}
+	if name, far, ok := x.sounds(key); ok && far <= sureSound {
+		return []span{{end: pos + 1, val: name, cost: costNameTypo + 0.4*far, known: true}}
 	}
 	return nil
+}
+
+func (rd *reading) namespace(pos int) []span {
+	if t := rd.tokens[pos].text; rd.r.env[t] {
+		if rd.inv != nil {
+			if name, ok := rd.inv.namespaces.find(t); ok {
+				t = name
+			}
+		}
+		return []span{{end: pos + 1, val: t}}
+	}
+	return rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.namespaces })
 }
 
 // anyName takes a word that nobody knows where the words around say what it is.
@@ -285,7 +302,7 @@ func (rd *reading) anyName(pos int) []span {
 	if _, known := rd.r.a.words[t.text]; known || rd.r.never[t.text] || !isTag(t.text) {
 		return nil
 	}
-	return []span{{end: pos + 1, val: t.text, cost: 0.05}}
+	return []span{{end: pos + 1, val: t.text, cost: 0.2}}
 }
 
 // choice matches one of the offered answers: by name, by its words, by number.
@@ -298,6 +315,13 @@ func (rd *reading) choice(pos int) []span {
 	t := rd.tokens[pos].text
 	n, ok := rd.r.c.words.ordinals[t]
 	end := pos + 1
+	if !ok && len(t) >= 5 {
+		for _, w := range [...]string{"first", "second", "third", "fourth", "former", "latter"} {
+			if osa(w, t, 1) == 1 {
+				n, ok = rd.r.c.words.ordinals[w]
+			}
+		}
+	}
 	if !ok {
 		n, end, ok = rd.r.numeral(rd.tokens, pos)
 	}

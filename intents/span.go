@@ -51,21 +51,24 @@ var builtinTypes = map[string]string{
 // What a departure from a template costs. Readings whose costs differ by less
 // than margin are equally good.
 const (
-	costFiller   = 0.01
-	costLead     = 0.01
-	costKind     = 0.004
-	costPlural   = 0.005
-	costHeard    = 0.10 // what speech recognisers make of a word
-	costTypo     = 0.15
-	costNameTypo = 0.06
-	costUnknown  = 0.30
-	costPerWord  = 0.05  // of an unknown name: the shorter is the likelier
-	costFrame    = 0.03  // a frame where a template would do
-	costIdle     = 0.012 // a small word between the parts of a frame
-	costSkip     = 0.09  // another word there
-	costDoubt    = 0.04  // a reading that costs more is not taken without trying frames
-	bonusLiteral = 0.004
-	margin       = 0.003
+	costFiller    = 0.01
+	costLead      = 0.01
+	costKind      = 0.004
+	costPlural    = 0.005
+	costHeard     = 0.10 // what speech recognisers make of a word
+	costTypo      = 0.15
+	costNameTypo  = 0.06
+	costNoise     = 0.02 // a word said twice, a courtesy mistyped
+	costCorrected = 0.05 // somebody changed their mind in the middle
+	costPart      = 0.12 // a name of which only a part was said
+	costUnknown   = 0.30
+	costPerWord   = 0.05  // of an unknown name: the shorter is the likelier
+	costFrame     = 0.03  // a frame where a template would do
+	costIdle      = 0.012 // a small word between the parts of a frame
+	costSkip      = 0.09  // another word there
+	costDoubt     = 0.04  // a reading that costs more is not taken without trying frames
+	bonusLiteral  = 0.004
+	margin        = 0.003
 )
 
 // maxSkips bounds the words of meaning that a frame may skip.
@@ -85,6 +88,9 @@ type targetVal struct {
 	unknown   []string
 	namespace string
 	version   string
+	// guess holds what was said where the names are a guess from a part of them
+	// or from their sound: good enough to read, to be asked about before a write.
+	guess string
 }
 
 // phrases is a set of word sequences with values.

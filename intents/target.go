@@ -179,9 +179,38 @@ func (rd *reading) name(pos int) []span {
 		}
 		if s, ok := rd.misspelt(x, pos, end, key); ok {
 			out = append(out, s)
+			continue
+		}
+		if end == pos+1 {
+			if s, ok := rd.partOf(x, word, end); ok {
+				out = append(out, s)
+			}
 		}
 	}
 	return out
+}
+
+// partOf takes a word for the one name that has it as a part: "payments" for
+// payments-api. It is a guess.
+func (rd *reading) partOf(x *nameIndex, word string, end int) (span, bool) {
+	if len(word) < 4 || rd.r.never[word] || rd.r.isNumberWord(word) {
+		return span{}, false
+	}
+	if _, known := rd.r.a.words[word]; known {
+		return span{}, false
+	}
+	name := ""
+	for _, i := range x.bySuffix[word] {
+		if c := x.names[i].canonical; name == "" {
+			name = c
+		} else if name != c {
+			return span{}, false
+		}
+	}
+	if name == "" {
+		return span{}, false
+	}
+	return span{end: end, val: targetVal{names: []string{name}, guess: word}, cost: costPart}, true
 }
 
 // qualified reads "shop/web" as web in shop.
@@ -203,11 +232,14 @@ func (rd *reading) qualified(word string, end int) (span, bool) {
 
 // misspelt repairs a name, unless all its words mean something by themselves.
 func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool) {
-	if rd.fuzzy >= maxFuzzy || len(key) < 4 {
+	if rd.fuzzy >= maxFuzzy || len(key) < 3 {
 		return span{}, false
 	}
 	for i := pos; i < end; i++ {
 		w := rd.tokens[i].text
+		if i > pos && i < end-1 {
+			continue // "red is cash"
+		}
 		if rd.r.never[w] || rd.r.isNumberWord(w) {
 			return span{}, false
 		}
@@ -228,11 +260,22 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 	}
 	rd.fuzzy++
 	name, d, ok := x.repair(key)
+	if ok {
+		return span{end: end, val: targetVal{names: []string{name}}, cost: costNameTypo * float32(d)}, true
+	}
+	name, far, ok := x.sounds(key)
 	if !ok {
 		return span{}, false
 	}
-	return span{end: end, val: targetVal{names: []string{name}}, cost: costNameTypo * float32(d)}, true
+	v := targetVal{names: []string{name}}
+	if far > sureSound {
+		v.guess = joinSaid(rd.tokens[pos:end])
+	}
+	return span{end: end, val: v, cost: costNameTypo + 0.4*far}, true
 }
+
+// sureSound is the distance up to which a misheard name may also be written to.
+const sureSound = 0.15
 
 // unknownName adds the readings of the words from pos as a name that nobody
 // knows. Words with a meaning of their own are none.
@@ -242,6 +285,11 @@ func (rd *reading) unknownName(out []span, pos int, cost float32) []span {
 		w := tokens[end-1].text
 		if !rd.nameable(w) {
 			break
+		}
+		if rd.inv != nil && end-pos <= 2 {
+			if _, exists := rd.inv.workloads.exact[w]; exists {
+				cost += costSkip // "web web" is likelier anything else than a name
+			}
 		}
 		s := span{end: end, cost: cost + costUnknown + costPerWord*float32(end-pos), val: targetVal{unknown: []string{joinSaid(tokens[pos:end])}}}
 		out = appendBetter(out, s)

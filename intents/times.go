@@ -163,7 +163,10 @@ func (rd *reading) amount(pos int) (n float64, unit string, end int, ok bool) {
 	if text(at) == "and" {
 		at++
 	}
-	if more := rd.decimal(at); at < len(rd.tokens) && len(more) > 0 {
+	if at >= len(rd.tokens) {
+		return n, unit, end, true
+	}
+	if more := rd.decimal(at); len(more) > 0 {
 		last := more[len(more)-1]
 		if u, e, found := rd.listed(listUnit, last.end); found && secondsOf(u) < secondsOf(unit) {
 			if m, isInt := last.val.(int); isInt {

@@ -1,0 +1,91 @@
+package intents
+
+import "slices"
+
+// maxCorrections bounds the readings that are tried for one correction.
+const maxCorrections = 16
+
+// corrected reads a sentence whose speaker changes their mind in the middle:
+// "scale web to three, no, to four". What stands behind the last word of
+// correction is either a sentence of its own, which then counts alone, or takes
+// the place of the end of what stands before.
+func (rd *reading) corrected(tokens []token) (parsed, bool) {
+	from, to := -1, -1
+	for i := 1; i < len(tokens); i++ {
+		if end := rd.r.correction.longest(tokens, i); end > i && end < len(tokens) {
+			from, to = i, end
+			i = end - 1
+		}
+	}
+	if from < 0 {
+		return parsed{}, false
+	}
+	for to < len(tokens)-1 && tokens[to].text == "," {
+		to++
+	}
+	before := tokens[:from]
+	for len(before) > 0 && before[len(before)-1].text == "," {
+		before = before[:len(before)-1]
+	}
+	if len(before) == 0 {
+		return parsed{}, false
+	}
+	first, ok := rd.sure(before)
+	if !ok { // a correction of a correction
+		if first, ok = rd.corrected(before); !ok {
+			return parsed{}, false
+		}
+	}
+	behind := tokens[to:]
+	if p, ok := rd.sure(behind); ok && !p.terse && rd.r.c.intents[p.intent].spec.Risk != RiskNone && p.head > 0 {
+		p.cost += costCorrected
+		return p, true
+	}
+	tries := 0
+	for k := len(before) - 1; k >= 1 && tries < maxCorrections; k-- {
+		tries++
+		p, ok := rd.sure(append(slices.Clone(before[:k]), behind...))
+		if ok && p.intent == first.intent && sameKeys(p.slots, first.slots) {
+			p.cost += costCorrected
+			return p, true
+		}
+	}
+	p, ok := rd.sure(append(slices.Clone(before), behind...))
+	if ok && p.intent == first.intent {
+		p.cost += costCorrected
+		return p, true
+	}
+	return parsed{}, false
+}
+
+// sure is the one reading of tokens that leaves nothing open.
+func (rd *reading) sure(tokens []token) (parsed, bool) {
+	best := rd.parse(tokens)
+	if len(best) == 0 || best[0].answer || best[0].slots.Has("unknown_target") || best[0].intent == "amend" {
+		return parsed{}, false
+	}
+	if len(best) > 1 && best[1].cost-best[0].cost <= margin && rd.r.writes(best[0].intent) {
+		return parsed{}, false
+	}
+	return best[0], true
+}
+
+// sameKeys reports whether two readings say the same things, if not with the
+// same values. A number may come as count, change or factor.
+func sameKeys(a, b Slots) bool {
+	kind := func(s Slots) []string {
+		var keys []string
+		for k := range s {
+			switch k {
+			case "delta", "factor":
+				k = "replicas"
+			case "until":
+				k = "since"
+			}
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		return slices.Compact(keys)
+	}
+	return slices.Equal(kind(a), kind(b))
+}

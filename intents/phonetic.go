@@ -1,0 +1,285 @@
+package intents
+
+import (
+	"math/bits"
+	"strings"
+)
+
+// maxSound is the distance, as a share of the longer sound, up to which a name
+// may have been misheard. At 0.30 thirty noisy names were told apart with none
+// taken for another; 0.26 leaves room for inventories larger than that one.
+const maxSound = 0.26
+
+// soundMargin is how much nearer the best name must be than the second.
+const soundMargin = 0.08
+
+// soundOf writes a squashed name the way it sounds, in a small alphabet: lower
+// case consonants, C for ch, S for sh, T for th, and a, e, o for the vowels.
+// English spelling is read by its commonest rules only; what matters is that a
+// name and what a recogniser writes for it come out alike.
+func soundOf(s string) string {
+	var b [64]byte
+	n := 0
+	put := func(c byte) {
+		if n < len(b) && (n == 0 || b[n-1] != c) { // doubled sounds are one
+			b[n] = c
+			n++
+		}
+	}
+	at := func(i int) byte {
+		if i >= 0 && i < len(s) {
+			return s[i]
+		}
+		return 0
+	}
+	for i := 0; i < len(s); i++ {
+		c, next := s[i], at(i+1)
+		switch c {
+		case 'a':
+			put('a')
+		case 'e':
+			if i == len(s)-1 && n > 1 && !isVowel(at(i-1)) {
+				continue // silent
+			}
+			put('e')
+		case 'i':
+			if strings.HasPrefix(s[i:], "ight") {
+				put('e')
+				i += 2
+				continue
+			}
+			put('e')
+		case 'y':
+			if i == 0 {
+				put('y')
+			} else {
+				put('e')
+			}
+		case 'o', 'u':
+			put('o')
+		case 'b', 'd', 'f', 'j', 'l', 'm', 'n', 'r', 'v', 'z':
+			put(c)
+		case 'p':
+			if next == 'h' {
+				put('f')
+				i++
+			} else {
+				put('p')
+			}
+		case 'c':
+			switch {
+			case next == 'h' && at(i+2) == 'e' && at(i+3) == 0 && n > 0:
+				put('S') // cache
+				i++
+			case next == 'h':
+				put('C')
+				i++
+			case next == 'k':
+				put('k')
+				i++
+			case next == 'e' || next == 'i' || next == 'y':
+				put('s')
+			default:
+				put('k')
+			}
+		case 'q':
+			put('k')
+			if next == 'u' {
+				put('w')
+				i++
+			}
+		case 'k':
+			if i == 0 && next == 'n' {
+				continue
+			}
+			put('k')
+		case 'x':
+			put('k')
+			put('s')
+		case 'g':
+			switch {
+			case next == 'h':
+				i++ // night, though
+			case next == 'e' || next == 'i' || next == 'y':
+				put('j')
+			default:
+				put('g')
+			}
+		case 's':
+			if next == 'h' {
+				put('S')
+				i++
+			} else if strings.HasPrefix(s[i:], "sion") {
+				put('S')
+			} else {
+				put('s')
+			}
+		case 't':
+			switch {
+			case next == 'h':
+				put('T')
+				i++
+			case strings.HasPrefix(s[i:], "tion"):
+				put('S')
+			case strings.HasPrefix(s[i:], "tch"):
+				put('C')
+				i += 2
+			default:
+				put('t')
+			}
+		case 'w':
+			if i == 0 && next == 'r' {
+				continue
+			}
+			if n > 0 && isVowel(b[n-1]) && !isVowel(next) {
+				continue // low, new
+			}
+			put('w')
+			if next == 'h' {
+				i++
+			}
+		case 'h':
+			if n > 0 && !isVowel(next) {
+				continue
+			}
+			put('h')
+		default:
+			put(c) // digits
+		}
+	}
+	return string(b[:n])
+}
+
+func isVowel(c byte) bool { return c != 0 && strings.IndexByte("aeiouy", c) >= 0 }
+
+// swapCost is what taking one sound for another costs, in hundredths.
+func swapCost(a, b byte) int {
+	if a == b {
+		return 0
+	}
+	if isVowel(a) && isVowel(b) {
+		return 30
+	}
+	if a > b {
+		a, b = b, a
+	}
+	switch [2]byte{a, b} {
+	case [2]byte{'b', 'p'}, [2]byte{'d', 't'}, [2]byte{'g', 'k'}, [2]byte{'f', 'v'}, [2]byte{'s', 'z'}, [2]byte{'C', 'j'}, [2]byte{'C', 'S'}, [2]byte{'m', 'n'}, [2]byte{'S', 's'}:
+		return 40
+	case [2]byte{'T', 't'}, [2]byte{'T', 'f'}, [2]byte{'T', 's'}, [2]byte{'T', 'd'}, [2]byte{'S', 'j'}, [2]byte{'b', 'v'}, [2]byte{'v', 'w'}, [2]byte{'C', 't'}, [2]byte{'g', 'j'}, [2]byte{'C', 'k'}:
+		return 60
+	case [2]byte{'l', 'r'}:
+		return 70
+	}
+	if isDigit(a) || isDigit(b) {
+		return 1000
+	}
+	return 100
+}
+
+func dropCost(c byte) int {
+	switch {
+	case isDigit(c):
+		return 1000
+	case isVowel(c):
+		return 40
+	case c == 'h' || c == 'w' || c == 'y':
+		return 50
+	}
+	return 100
+}
+
+// soundDistance is the weighted edit distance of two sounds in hundredths of a
+// sound; above limit it stops and returns more than limit.
+func soundDistance(a, b string, limit int) int {
+	if len(a) > 40 || len(b) > 40 {
+		return limit + 1
+	}
+	var rows [2][41]int
+	prev, cur := &rows[0], &rows[1]
+	for j := 1; j <= len(b); j++ {
+		prev[j] = prev[j-1] + dropCost(b[j-1])
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = prev[0] + dropCost(a[i-1])
+		lowest := cur[0]
+		for j := 1; j <= len(b); j++ {
+			cur[j] = min(prev[j-1]+swapCost(a[i-1], b[j-1]), prev[j]+dropCost(a[i-1]), cur[j-1]+dropCost(b[j-1]))
+			lowest = min(lowest, cur[j])
+		}
+		if lowest > limit {
+			return limit + 1
+		}
+		prev, cur = cur, prev
+	}
+	return prev[len(b)]
+}
+
+// consonants is the set of consonant classes in a sound: sounds that are often
+// taken for one another share a class.
+func consonants(sound string) uint32 {
+	var m uint32
+	for i := 0; i < len(sound); i++ {
+		switch c := sound[i]; c {
+		case 'b', 'p', 'v', 'f':
+			m |= 1
+		case 'd', 't', 'T':
+			m |= 2
+		case 'g', 'k':
+			m |= 4
+		case 's', 'z', 'S', 'C', 'j':
+			m |= 8
+		case 'm', 'n':
+			m |= 16
+		case 'l':
+			m |= 32
+		case 'r':
+			m |= 64
+		case 'w':
+			m |= 128
+		default:
+			if isDigit(c) {
+				m |= 1 << (16 + c - '0')
+			}
+		}
+	}
+	return m
+}
+
+// sounds finds the one name that key was misheard for. distance is a share of
+// the longer sound. Two names that sound about as near are none.
+func (x *nameIndex) sounds(key string) (name string, distance float32, ok bool) {
+	said := soundOf(key)
+	if len(said) < 3 {
+		return "", 0, false
+	}
+	mask := consonants(said)
+	best, second := 1000, 1000
+	for l := max(2, len(said)-3); l <= len(said)+3; l++ {
+		for _, i := range x.bySound[l] {
+			n := &x.names[i]
+			if bits.OnesCount32(n.consonants^mask) > 1 {
+				continue
+			}
+			longer := max(l, len(said))
+			limit := int(100*(maxSound+soundMargin)*float32(longer)) + 1
+			d := soundDistance(n.sound, said, limit)
+			if d > limit {
+				continue
+			}
+			share := d / longer // hundredths
+			switch {
+			case n.canonical == name:
+				best = min(best, share)
+			case share < best:
+				best, second, name, ok = share, best, n.canonical, !n.clash
+			default:
+				second = min(second, share)
+			}
+		}
+	}
+	if !ok || float32(best) > 100*maxSound || float32(second-best) < 100*soundMargin {
+		return "", 0, false
+	}
+	return name, float32(best) / 100, true
+}
