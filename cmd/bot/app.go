@@ -71,7 +71,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	m := newMetrics()
 	inv := &inventory{reader: reader, aliases: c.Kubernetes.NamespaceAliases}
-	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), nil, log)
+	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), missListener(c.Misses, st, catalogue.Vocabulary, log), log)
 	return &app{engine: engine, ledger: ledger, reader: reader, store: st, crew: crew, catalogue: catalogue, log: log, metrics: m}, nil
 }
 

@@ -33,6 +33,7 @@ type Config struct {
 	Web        WebConfig        `yaml:"web"`
 	Dialogflow DialogflowConfig `yaml:"dialogflow"`
 	Rollouts   RolloutsConfig   `yaml:"rollouts"`
+	Misses     MissesConfig     `yaml:"misses"`
 	Log        LogConfig        `yaml:"log"`
 }
 
@@ -88,6 +89,12 @@ type RolloutsConfig struct {
 	StillAfter time.Duration `yaml:"still_after" doc:"How long nothing may move where Kubernetes has no deadline itself."`
 }
 
+// MissesConfig is what is kept to learn from.
+type MissesConfig struct {
+	Keep bool `yaml:"keep" doc:"Whether sentences that were not understood are kept, masked, in the state file for bot misses."`
+	Max  int  `yaml:"max" doc:"How many are kept; the oldest leave first."`
+}
+
 // LogConfig is the operator's log, on standard error.
 type LogConfig struct {
 	Level  string `yaml:"level" doc:"debug, info, warn or error."`
@@ -110,6 +117,7 @@ func defaults() Config {
 	return Config{
 		Listen:   "127.0.0.1:8080",
 		Rollouts: RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
+		Misses:   MissesConfig{Keep: true, Max: 1000},
 		Log:      LogConfig{Level: "info", Format: "text"},
 	}
 }
@@ -316,6 +324,9 @@ func (c Config) check() error {
 	}
 	if es := c.Dialogflow.ES; (es.Username == "") != (es.Password == "") || (es.HeaderName == "") != (es.HeaderValue == "") {
 		return fault.New(fault.Usage, "dialogflow.es needs username and password, or header_name and header_value, or all four.")
+	}
+	if c.Misses.Max < 1 {
+		return fault.New(fault.Usage, "misses.max is how many sentences are kept, at least 1; to keep none, set misses.keep to false.")
 	}
 	if c.Rollouts.StuckAfter <= 0 || c.Rollouts.StillAfter <= 0 {
 		return fault.New(fault.Usage, "rollouts.stuck_after and rollouts.still_after are durations like 5s.")

@@ -97,7 +97,7 @@ func (s *SQLite) migrate(ctx context.Context, path string) error {
 	}
 	now := time.Now()
 	return s.tx(ctx, s.durable, func(tx *sql.Tx) error {
-		for _, q := range []string{schema, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)} {
+		for _, q := range []string{schema, missSchema, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)} {
 			if _, err := tx.ExecContext(ctx, q); err != nil {
 				return err
 			}
