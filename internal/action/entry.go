@@ -184,6 +184,9 @@ func further(c, back kube.Change) kube.Change {
 // OfStage returns the entry as if it had no steps but those of a stage.
 func (e Entry) OfStage(n int) Entry {
 	e.Steps = slices.DeleteFunc(slices.Clone(e.Steps), func(s Step) bool { return s.Stage != n })
+	for i := range e.Steps {
+		e.Steps[i].Stage = 0
+	}
 	return e
 }
 

@@ -83,7 +83,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "cancel confirm deny deploy greet help list repeat restart rollback scale status thanks undo"
+const handled = "cancel chain confirm deny deploy greet help list repeat restart rollback scale status switch_cluster switch_namespace thanks undo"
 
 // file is a Go file of the tree.
 type file struct {

@@ -73,6 +73,15 @@ type Turn struct {
 	heard     Heard
 }
 
+// NewTurn returns a turn that no channel took: what was asked for and is
+// answered later.
+func NewTurn(c *intents.Catalogue, req Request, s *Session, in intents.Intent) *Turn {
+	return &Turn{Request: req, Intent: in, Session: s, catalogue: c}
+}
+
+// As returns the turn as if another intent had been said, in a session of its own.
+func (t *Turn) As(in intents.Intent, s *Session) *Turn { return NewTurn(t.catalogue, t.Request, s, in) }
+
 // Data fills the blanks of a reply.
 type Data = map[string]any
 
@@ -128,7 +137,8 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 	if answered != nil {
 		return *answered, s, true, nil
 	}
-	t := &Turn{Request: req, Session: s, catalogue: e.catalogue}
+	t := NewTurn(e.catalogue, req, s, intents.Intent{})
+	was, choice, question, pending := slices.Clone(s.Targets), s.Choice, s.Question, s.Pending
 	r, err := e.answer(ctx, t)
 	if err != nil {
 		if k := fault.KindOf(err); k == fault.Internal || k == fault.Unavailable {
@@ -137,6 +147,13 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 			e.log.InfoContext(ctx, "intent refused", "conversation", req.Conversation, "intent", t.Intent.Name, "err", err)
 		}
 		r = e.spoken(req, t.Intent, err)
+	}
+	s.moveOn(was, choice)
+	if s.Question != nil && s.Question != question && s.Pending == pending && e.risk(s.Question.Intent) == intents.RiskWrite {
+		s.drop() // a yes would be one to what is asked now
+	}
+	if r, err = e.remind(t, r, pending); err != nil {
+		return Reply{}, nil, false, err
 	}
 	r.Conversation, r.Intent, r.Slots = req.Conversation, t.Intent.Name, t.Intent.Slots
 	r = finish(r)
@@ -160,16 +177,35 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 	return finish(r), s, false, e.save(ctx, req, s, finish(r))
 }
 
+// remind ends an answer with word of the proposal that was open before and
+// still is: whatever else was said left it as it was.
+func (e *Engine) remind(t *Turn, r Reply, pending string) (Reply, error) {
+	s := t.Session
+	said := slices.Contains([]string{"confirm", "deny", "cancel", "repeat", "help"}, t.Intent.Name)
+	if said || r.Expect != ExpectNone && r.Expect != "" || s.Pending != pending || !s.Waiting() || s.PendingAbout == nil || s.PendingBy != t.Request.Speaker.Key() {
+		return r, nil
+	}
+	w, err := t.Reply("confirm.waiting", Data{"Speech": s.PendingAbout.Speech, "Text": s.PendingAbout.Text})
+	if err != nil {
+		return r, err
+	}
+	r.Speech, r.Text, r.Expect = r.Speech+" "+w.Speech, r.Text+"\n"+w.Text, ExpectConfirm
+	if s.PendingReply != nil {
+		r.Proposal = s.PendingReply.Proposal
+	}
+	return r, nil
+}
+
 // answer finds out what is wanted and lets its handler do it.
 func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
-	s := t.Session
 	if t.Request.Confirm != "" {
 		t.Intent = intents.Intent{Name: "confirm", Slots: intents.Slots{}}
 		return e.handle(ctx, t)
 	}
 	inv := e.inventory()
-	res := e.recognizer.Recognize(t.Request.Text, inv, s.expect())
-	t.heard = Heard{Open: s.expect(), Read: intents.Intent{Name: res.Intent, Slots: maps.Clone(res.Slots)}, Inventory: inv}
+	open := t.Session.expect()
+	res := e.recognizer.Recognize(t.Request.Text, inv, open)
+	t.heard = Heard{Open: open, Read: intents.Intent{Name: res.Intent, Slots: maps.Clone(res.Slots)}, Inventory: inv}
 	t.Intent = intents.Intent{Name: res.Intent, Slots: res.Slots}
 	if t.Intent.Slots == nil {
 		t.Intent.Slots = intents.Slots{}
@@ -177,79 +213,134 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	if p := t.Request.Intent; res.Intent == intents.OutOfScope && p != nil && e.handlers[p.Name] != nil {
 		t.Intent, res = *p, intents.Result{Intent: p.Name, Slots: p.Slots, Ask: e.missing(*p)}
 	}
-	if s.Question != nil || t.Intent.Name == "amend" {
-		ask, err := e.complete(t)
-		if err != nil {
-			return Reply{}, err
-		}
-		if ask != nil {
-			res.Ask = *ask
-		}
+	if err := refer(t.Session, &t.Intent); err != nil {
+		return Reply{}, err
 	}
-	spec, _ := e.catalogue.Spec(t.Intent.Name)
-	if spec.Risk == intents.RiskWrite && len(res.Candidates) > 0 {
+	completed, err := e.complete(t)
+	if err != nil {
+		return Reply{}, err
+	}
+	if completed || e.again(t) {
+		res.Ask = e.missing(t.Intent)
+	}
+	if e.handlers[t.Intent.Name] == nil {
+		return e.handle(ctx, t) // no use in asking what is missing
+	}
+	if e.risk(t.Intent) == intents.RiskWrite && len(res.Candidates) > 0 {
 		return e.askWhich(t, res)
 	}
-	if u := t.Intent.Slots.String("unknown_target"); u != "" {
-		return e.askName(t, u, inv)
-	}
-	if res.Ask != "" {
-		r, err := t.Reply("ask."+res.Ask, Data{"Intent": t.Intent.Name, "Targets": t.Intent.Slots.Targets()})
-		if err != nil {
-			return Reply{}, err
+	if steps := t.Intent.Slots.Steps(); t.Intent.Name == "chain" {
+		for i, step := range steps {
+			if r, asked, err := e.askFor(t, step, i+1, e.missing(step), inv); asked || err != nil {
+				return r, err
+			}
 		}
-		return t.Ask(r, res.Ask, nil), nil
+	} else if r, asked, err := e.askFor(t, t.Intent, 0, res.Ask, inv); asked || err != nil {
+		return r, err
 	}
 	return e.handle(ctx, t)
+}
+
+// askFor asks for what an intent lacks, which may be a step of the turn's; asked
+// is false where it lacks nothing.
+func (e *Engine) askFor(t *Turn, in intents.Intent, step int, slot string, inv *intents.Inventory) (r Reply, asked bool, err error) {
+	if e.handlers[in.Name] == nil {
+		return Reply{}, false, nil
+	}
+	if u := in.Slots.String("unknown_target"); u != "" {
+		r, err = e.askName(t, u, inv)
+		delete(in.Slots, "unknown_target")
+		slot = "targets"
+	} else if slot != "" {
+		if r, err = t.Reply("ask."+slot, Data{"Intent": in.Name, "Targets": in.Slots.Targets()}); err == nil {
+			r = t.Ask(r, slot, nil)
+		}
+	}
+	if slot == "" || err != nil {
+		return Reply{}, false, err
+	}
+	t.Session.Question.Step = step
+	return r, true, nil
+}
+
+// risk is what an intent may do.
+func (e *Engine) risk(in intents.Intent) intents.Risk {
+	spec, _ := e.catalogue.Spec(in.Name)
+	return spec.Risk
 }
 
 // handle calls the intent's handler. Whatever was asked before is moot once
 // something else is being done.
 func (e *Engine) handle(ctx context.Context, t *Turn) (Reply, error) {
 	h := e.handlers[t.Intent.Name]
-	if h == nil {
-		switch t.Intent.Name {
-		case intents.OutOfScope:
-			return Reply{}, fault.New(fault.NotUnderstood, "I did not understand that. Say “help” for what I can do.")
-		case "chain":
-			return Reply{}, fault.New(fault.NotUnderstood, "I do one thing at a time for now. Say the steps one after the other.")
-		}
-		return Reply{}, fault.New(fault.NotUnderstood, "I understand that as “%s”, which I cannot do yet. Say “help” for what I can do.", strings.ReplaceAll(t.Intent.Name, "_", " "))
+	if h == nil && t.Intent.Name == intents.OutOfScope {
+		return Reply{}, fault.New(fault.NotUnderstood, "I did not understand that. Say “help” for what I can do.")
 	}
 	if t.Intent.Name != "repeat" && t.Intent.Name != "help" && t.Intent.Name != "thanks" {
 		t.Session.Question = nil
 	}
-	return h.Handle(ctx, t)
+	var r Reply
+	var err error
+	if h == nil {
+		r, err = t.NotYet()
+	} else {
+		r, err = h.Handle(ctx, t)
+	}
+	if err != nil {
+		return r, err
+	}
+	if ns := t.Intent.Slots.String("namespace"); ns != "" {
+		t.Session.Namespace = ns
+	}
+	if e.risk(t.Intent) == intents.RiskRead {
+		in := t.Intent
+		t.Session.LastRead, t.Session.ReadLast = &in, true
+	}
+	return r, nil
 }
 
-// complete puts the answer to an open question, or an amendment, into the
-// intent it belongs to. It returns the slot that is still missing, or nil
-// where the turn was a sentence of its own.
-func (e *Engine) complete(t *Turn) (*string, error) {
-	s, q := t.Session, t.Session.Question
-	base := s.LastWrite
-	if q != nil && len(q.Choices) == 1 && s.Pending == "" && t.Intent.Name == "confirm" {
-		t.Intent = intents.Intent{Name: "amend", Slots: intents.Slots{"choice": q.Choices[0]}} // yes to the only choice
+// NotYet says what was understood of an intent that nothing is done about yet.
+func (t *Turn) NotYet() (Reply, error) {
+	what, err := t.Want()
+	if err != nil {
+		return Reply{}, err
 	}
-	switch {
-	case q != nil && (t.Intent.Name == q.Intent.Name || t.Intent.Name == "amend"):
-		base = &q.Intent
-		if c := t.Intent.Slots.String("choice"); c != "" {
-			t.Intent.Slots = intents.Slots{q.Slot: c}
+	return t.Reply("not_yet", Data{"Speech": what.Speech, "Text": what.Text})
+}
+
+// Want words what an intent asks for: "the logs of web", "to drain node-2".
+func (t *Turn) Want() (intents.Say, error) {
+	in := t.Intent
+	var names []string
+	for _, n := range in.Slots.Targets() {
+		switch n {
+		case intents.TargetIt, intents.TargetThem:
+			for _, s := range t.Session.Targets {
+				names = append(names, s.Name)
+			}
+		case intents.TargetCluster:
+		case intents.TargetAll:
+			names = append(names, "everything")
+		default:
+			names = append(names, n)
 		}
-	case t.Intent.Name == "amend":
-		if base == nil {
-			return nil, fault.New(fault.NotUnderstood, "There is nothing to change yet. Say the whole thing, like “scale web to five”.")
+	}
+	if u := in.Slots.String("unknown_target"); u != "" {
+		names = append(names, u)
+	}
+	for _, slot := range []string{"name", "pod", "node"} {
+		if n := in.Slots.String(slot); n != "" {
+			names = append(names, n)
 		}
-	default:
-		return nil, nil
 	}
-	if q != nil && t.Intent.Name == q.Intent.Name && t.Intent.Slots.Has("targets") && q.Slot != "targets" && len(q.Intent.Slots.Targets()) > 0 {
-		return nil, nil // the same verb anew, about something else: a sentence of its own
+	key := "want." + in.Name
+	if !slices.Contains(t.catalogue.ReplyKeys(), key) {
+		key = "want.other"
 	}
-	t.Intent = merge(*base, t.Intent.Slots)
-	ask := e.missing(t.Intent)
-	return &ask, nil
+	spec, _ := t.catalogue.Spec(in.Name)
+	return t.catalogue.Say(key, Data{
+		"Names": names, "Metric": strings.ReplaceAll(in.Slots.String("metric"), "_", " "), "Alert": in.Slots.String("alert"), "Help": spec.Help,
+	})
 }
 
 // missing names the first needed slot that an intent lacks.
@@ -284,7 +375,6 @@ func (e *Engine) askName(t *Turn, said string, inv *intents.Inventory) (Reply, e
 		return Reply{}, err
 	}
 	r.Fault = fault.NotFound
-	delete(t.Intent.Slots, "unknown_target")
 	return t.Ask(r, "targets", near), nil
 }
 

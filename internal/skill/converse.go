@@ -7,6 +7,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
 // confirm says yes to the proposal that is open, or to the one that a button names.
@@ -59,6 +60,9 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 			e, err := c.ledger.Entry(ctx, s.LastAction)
 			if err == nil && !e.State.Ended() {
 				key = "deny.running"
+				if len(e.Rest()) > 0 {
+					return c.callOff(ctx, t, e)
+				}
 			}
 		}
 		s.Question = nil
@@ -70,10 +74,31 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	}
 	s.Close()
 	var left []string
-	for _, st := range e.Steps {
-		left = append(left, st.Change.Ref.Name)
+	for _, o := range targets(e) {
+		left = append(left, o.Name)
 	}
 	return t.Reply("deny.done", dialogue.Data{"Names": left})
+}
+
+// callOff stops a chain behind the step that runs.
+func (c *Crew) callOff(ctx context.Context, t *dialogue.Turn, e action.Entry) (dialogue.Reply, error) {
+	t.Session.Question = nil
+	left, err := c.ledger.CallOff(ctx, e.ID, t.Request.Speaker)
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	if len(left) == 0 {
+		return t.Reply("deny.running", nil) // it came to its last step meanwhile
+	}
+	var names []string
+	for _, s := range left {
+		if !slices.Contains(names, s.Change.Ref.Name) {
+			names = append(names, s.Change.Ref.Name)
+		}
+	}
+	r, err := t.Reply("deny.chain", dialogue.Data{"Names": names})
+	r.Outcome = dialogue.OutcomePending
+	return r, err
 }
 
 // undo proposes to put back what the last change of this conversation changed.
@@ -103,12 +128,32 @@ func (c *Crew) undo(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	for i := range changes {
 		changes[i].Cause = cause(t.Request.Speaker, t.Request.Text)
 	}
-	return c.propose(ctx, t, plan{changes: changes, undoes: e.ID})
+	if !e.State.Ended() {
+		// Who wants it back does not want it to go on.
+		if _, err := c.ledger.CallOff(ctx, e.ID, t.Request.Speaker); err != nil {
+			return dialogue.Reply{}, err
+		}
+	}
+	p := plan{changes: changes, undoes: e.ID}
+	var stay []string
+	for _, s := range e.Steps {
+		if _, can := s.Change.Inverse(); s.Applied && !can && !slices.Contains(stay, s.Change.Ref.Name) {
+			stay = append(stay, s.Change.Ref.Name)
+		}
+	}
+	if len(stay) > 0 {
+		w, err := c.catalogue.Say("undo.partly", dialogue.Data{"Names": stay})
+		if err != nil {
+			return dialogue.Reply{}, err
+		}
+		p.warnings = append(p.warnings, w)
+	}
+	return c.propose(ctx, t, p)
 }
 
 // repeat says the last answer again.
 func (c *Crew) repeat(_ context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
-	if p := t.Session.PendingReply; p != nil {
+	if p := t.Session.PendingReply; p != nil && t.Session.Waiting() {
 		return *p, nil // what waits for an answer is worth more than what was said after it
 	}
 	if p := t.Session.LastReply; p != nil {
@@ -117,24 +162,59 @@ func (c *Crew) repeat(_ context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	return t.Reply("repeat.nothing", nil)
 }
 
-// help says what can be asked for, as far as this person may.
-func (c *Crew) help(_ context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
+// help says what can be answered where something waits for an answer, what can
+// be done where something went wrong, and else what can be asked for, as far as
+// this person may.
+func (c *Crew) help(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
+	s := t.Session
+	topic := t.Intent.Slots.String("topic")
+	if p := s.PendingReply; topic == "" && s.Waiting() && s.PendingAbout != nil {
+		r, err := t.Reply("help.pending", dialogue.Data{"Speech": s.PendingAbout.Speech, "Text": s.PendingAbout.Text})
+		r.Expect = dialogue.ExpectConfirm
+		if p != nil {
+			r.Proposal = p.Proposal
+		}
+		return r, err
+	}
+	if q := s.Question; topic == "" && q != nil && s.LastReply != nil {
+		r, err := t.Reply("help.question", dialogue.Data{"Choices": q.Choices})
+		r.Speech, r.Text = s.LastReply.Speech+" "+r.Speech, s.LastReply.Text+"\n"+r.Text
+		r.Expect, r.Choices = s.LastReply.Expect, q.Choices
+		return r, err
+	}
 	mayWrite := c.ledger.MayChange(t.Request.Speaker) == nil
+	key := "help"
+	data := dialogue.Data{"MayWrite": mayWrite}
+	if topic == "" && mayWrite && s.LastAction != "" {
+		e, err := c.ledger.Entry(ctx, s.LastAction)
+		if at := e.Stuck(); err == nil && e.State == action.Failed && at != nil && at.Applied {
+			key, data["Name"], data["Undo"] = "help.failed", at.Change.Ref.Name, at.Change.Verb == kube.VerbScale
+		}
+	}
+	r, err := t.Reply(key, data)
+	r.Blocks = []dialogue.Block{c.sayable(topic, mayWrite)}
+	return r, err
+}
+
+// sayable lists what can be said, or what can be said about one intent.
+func (c *Crew) sayable(topic string, mayWrite bool) dialogue.Block {
 	b := dialogue.Block{Type: "table", Columns: []string{"WHAT", "SAY"}}
 	handlers := c.Handlers()
 	for _, s := range c.catalogue.Specs() {
-		if handlers[s.Name] == nil || len(s.Examples) == 0 || s.Help == "" {
+		if handlers[s.Name] == nil || len(s.Examples) == 0 || s.Help == "" || s.Risk == "write" && !mayWrite {
 			continue
 		}
-		if s.Risk == "write" && !mayWrite {
-			continue
+		if s.Name == topic {
+			b.Rows = nil
+			for _, e := range s.Examples {
+				b.Rows = append(b.Rows, []string{s.Help, e})
+			}
+			return b
 		}
 		b.Rows = append(b.Rows, []string{s.Help, s.Examples[0]})
 	}
 	slices.SortFunc(b.Rows, func(x, y []string) int { return slices.Compare(x, y) })
-	r, err := t.Reply("help", dialogue.Data{"MayWrite": mayWrite, "Pending": t.Session.Pending != ""})
-	r.Blocks = []dialogue.Block{b}
-	return r, err
+	return b
 }
 
 // greet answers a greeting.
@@ -152,6 +232,9 @@ func (c *Crew) thanks(_ context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 		key = "thanks.failure"
 	case dialogue.OutcomePending:
 		key = "thanks.pending"
+		if t.Session.Waiting() {
+			key = "thanks.answer"
+		}
 	case dialogue.OutcomeNone:
 		key = "thanks.answer"
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/action"
@@ -48,7 +49,11 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 	if err != nil {
 		return err
 	}
+	if r, err = n.crew.rest(ctx, e, r); err != nil {
+		return err
+	}
 	var offer *action.Entry
+	var about intents.Say
 	if e.State == action.Failed && e.Touched() && e.Undoes == "" {
 		if offer, err = n.crew.offer(ctx, e); err != nil {
 			// Without an offer the outcome is still worth telling.
@@ -60,15 +65,17 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 		if r, err = n.crew.withOffer(r, *offer); err != nil {
 			return err
 		}
+		if about, err = n.crew.phrases(*offer, "started."); err != nil {
+			return err
+		}
 	}
 	ev := dialogue.Event{Kind: dialogue.EventOutcome, Action: e.ID, Reply: r}
 	return n.push.Push(ctx, e.Conversation, ev, func(s *dialogue.Session) {
-		if offer == nil || s.Pending != "" || s.LastAction != e.ID {
+		if offer == nil || s.Waiting() || s.LastAction != e.ID {
 			return // something else is being talked about
 		}
-		s.Pending, s.PendingIsOffer = offer.ID, true
-		kept := r
-		s.PendingReply = &kept
+		s.Propose(offer.ID, offer.Speaker, offer.Expires, r, about)
+		s.PendingIsOffer = true
 	})
 }
 
@@ -96,8 +103,16 @@ func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
 		key = "progress.waiting"
 	}
 	r, err := dialogue.Word(c.catalogue, key, data)
+	if err != nil {
+		return r, err
+	}
 	r.Proposal, r.Outcome = proposal(e), dialogue.OutcomePending
-	return r, err
+	if e.Stages() > 1 {
+		say, err := c.catalogue.Say("progress.step", dialogue.Data{"N": e.Stage() + 1, "Count": e.Stages(), "Speech": r.Speech, "Text": r.Text})
+		r.Speech, r.Text = say.Speech, say.Text
+		return r, err
+	}
+	return r, nil
 }
 
 // workloadOf is what is known of a workload from its change alone.
@@ -125,7 +140,14 @@ func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
 		if e.State == action.Superseded {
 			r.Outcome, r.Fault = dialogue.OutcomeFailed, fault.Conflict
 		}
-		say, err = c.catalogue.Say("outcome."+string(e.State), c.stepData(e.Steps[0]))
+		at := e.Steps[0]
+		if s := e.Stuck(); s != nil {
+			at = *s
+		}
+		say, err = c.catalogue.Say("outcome."+string(e.State), c.stepData(at))
+	case action.Stopped:
+		r.Outcome = dialogue.OutcomeFailed
+		say, err = c.stopped(e)
 	case action.Failed:
 		r.Outcome, r.Fault = dialogue.OutcomeFailed, cmp.Or(e.Fault, fault.Failed)
 		say, err = c.failure(e)
@@ -135,6 +157,53 @@ func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
 	}
 	r.Speech, r.Text = say.Speech, say.Text
 	return r, err
+}
+
+// stopped words the end of an entry that was called off: what is done.
+func (c *Crew) stopped(e action.Entry) (intents.Say, error) {
+	e.Steps = slices.DeleteFunc(slices.Clone(e.Steps), func(s action.Step) bool { return !s.Ready })
+	done, err := c.phrases(e, "done.")
+	if err != nil {
+		return intents.Say{}, err
+	}
+	return c.catalogue.Say("outcome.stopped", dialogue.Data{"Speech": done.Speech, "Text": done.Text})
+}
+
+// rest adds to an outcome what was not done behind the step that did not end
+// well, and what was to be answered when all was done.
+func (c *Crew) rest(ctx context.Context, e action.Entry, r dialogue.Reply) (dialogue.Reply, error) {
+	if e.State == action.Done {
+		return c.answerLater(ctx, e, r)
+	}
+	var said []intents.Say
+	if left := e.Rest(); len(left) > 0 {
+		of := e
+		of.Steps = left
+		first := left[0].Stage
+		for i := range of.Steps {
+			of.Steps[i].Stage -= first
+		}
+		what, err := c.phrases(of, "change.")
+		if err != nil {
+			return r, err
+		}
+		say, err := c.catalogue.Say("chain.rest", dialogue.Data{"Speech": what.Speech, "Text": what.Text})
+		if err != nil {
+			return r, err
+		}
+		said = append(said, say)
+	}
+	if len(e.After) > 0 {
+		say, err := c.catalogue.Say("chain.unanswered", nil)
+		if err != nil {
+			return r, err
+		}
+		said = append(said, say)
+	}
+	for _, s := range said {
+		r.Speech, r.Text = r.Speech+" "+s.Speech, r.Text+"\n"+s.Text
+	}
+	return r, nil
 }
 
 // failure words why an entry failed, and what is true now.
@@ -174,7 +243,7 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 // offer proposes to put back what a failed entry changed, in the name of the
 // one who asked for it; nil where nothing can be put back.
 func (c *Crew) offer(ctx context.Context, e action.Entry) (*action.Entry, error) {
-	changes, ok := e.Inverse()
+	changes, ok := e.OfStage(e.Stage()).Inverse() // what went well before stays
 	if !ok {
 		return nil, nil
 	}

@@ -2,6 +2,7 @@ package skill
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -16,8 +17,10 @@ import (
 // plan is a change with what should be said before anybody agrees to it.
 type plan struct {
 	changes  []kube.Change
+	then     [][]kube.Change // what follows, each when the former is rolled out
 	warnings []intents.Say
 	undoes   string
+	after    *later // what is to be answered when all is done; nil for nothing
 }
 
 // planner makes a plan of what a turn asks for about some workloads.
@@ -50,49 +53,88 @@ func already(t *dialogue.Turn, ws []kube.Workload, key string, data dialogue.Dat
 	if err != nil {
 		return err
 	}
-	return instead{r}
+	return instead{reply: r, nothing: true}
 }
 
 // propose dry-runs and journals a plan, and reads it back.
 func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.Reply, error) {
+	after, err := p.after.encode()
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
 	e, err := c.ledger.Propose(ctx, action.Proposal{
 		Key: t.Request.DeliveryID, Conversation: t.Request.Conversation, Speaker: t.Request.Speaker,
-		Said: t.Request.Text, Intent: t.Intent.Name, Changes: p.changes, Undoes: p.undoes,
+		Said: t.Request.Text, Intent: t.Intent.Name, Changes: p.changes, Then: p.then, Undoes: p.undoes, After: after,
 	})
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
-	phrase, err := c.phrases(e, "change.")
+	r, err := c.readback(t, e, p)
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
-	for i, w := range p.warnings {
-		if i == 0 {
-			phrase.Speech, phrase.Text = phrase.Speech+".", phrase.Text+"."
-		}
-		phrase.Speech, phrase.Text = phrase.Speech+" "+w.Speech, phrase.Text+"\n"+w.Text
-	}
-	r, err := t.Reply("readback", dialogue.Data{"Speech": upper(phrase.Speech), "Text": upper(phrase.Text), "Warned": len(p.warnings) > 0})
+	about, err := c.phrases(e, "started.")
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
-	r.Expect, r.Outcome, r.Proposal = dialogue.ExpectConfirm, dialogue.OutcomePending, proposal(e)
-	r.Blocks = diffs(e)
-	t.Session.Close()
-	t.Session.Pending = e.ID
-	kept := r
-	t.Session.PendingReply = &kept
+	t.Session.Question = nil
+	t.Session.Propose(e.ID, e.Speaker, e.Expires, r, about)
 	if t.Intent.Name != "undo" {
 		in := t.Intent
-		t.Session.LastWrite = &in
+		t.Session.LastWrite, t.Session.ReadLast = &in, false
 	}
-	targets := make([]dialogue.Target, len(e.Steps))
-	for i, s := range e.Steps {
-		ref := s.Change.Ref
-		targets[i] = dialogue.Target{Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name}
-	}
-	t.Session.Focus(targets...)
+	t.Session.Focus(targets(e)...)
 	return r, nil
+}
+
+// targets are the objects of an entry, each once.
+func targets(e action.Entry) []dialogue.Target {
+	var out []dialogue.Target
+	for _, s := range e.Steps {
+		ref := s.Change.Ref
+		if o := (dialogue.Target{Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name}); !slices.Contains(out, o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// readback says what would be done, and asks.
+func (c *Crew) readback(t *dialogue.Turn, e action.Entry, p plan) (dialogue.Reply, error) {
+	key := "readback"
+	data := dialogue.Data{"Warned": len(p.warnings) > 0 || p.after != nil, "Count": e.Stages()}
+	var speech, text []string
+	for n := range e.Stages() {
+		phrase, err := c.phrases(e.OfStage(n), "change.")
+		if err != nil {
+			return dialogue.Reply{}, err
+		}
+		number := ""
+		if e.Stages() > 1 {
+			key, number = "readback.chain", fmt.Sprintf("%d. ", n+1)
+		}
+		speech, text = append(speech, number+upper(phrase.Speech)), append(text, number+upper(phrase.Text))
+	}
+	say := intents.Say{Speech: strings.Join(speech, ". "), Text: strings.Join(text, ".\n")}
+	warnings := p.warnings
+	if p.after != nil {
+		w, err := c.catalogue.Say("chain.after", dialogue.Data{"Count": len(p.after.Asked)})
+		if err != nil {
+			return dialogue.Reply{}, err
+		}
+		warnings = append(slices.Clone(warnings), w)
+	}
+	for i, w := range warnings {
+		if i == 0 {
+			say.Speech, say.Text = say.Speech+".", say.Text+"."
+		}
+		say.Speech, say.Text = say.Speech+" "+w.Speech, say.Text+"\n"+w.Text
+	}
+	data["Speech"], data["Text"] = say.Speech, say.Text
+	r, err := t.Reply(key, data)
+	r.Expect, r.Outcome, r.Proposal = dialogue.ExpectConfirm, dialogue.OutcomePending, proposal(e)
+	r.Blocks = diffs(e)
+	return r, err
 }
 
 // proposal is an entry as the outer contract shows it.
@@ -123,6 +165,9 @@ const manySteps = 4
 
 // phrases words what each step of an entry does or did and joins them.
 func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
+	if e.Stages() > 1 {
+		return c.stagePhrases(e, prefix)
+	}
 	verb := e.Steps[0].Change.Verb
 	if len(e.Steps) > manySteps && !slices.ContainsFunc(e.Steps, func(s action.Step) bool { return s.Change.Verb != verb }) {
 		return c.manyPhrase(e, prefix+"many")
@@ -140,6 +185,22 @@ func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
 		speech, text = append(speech, say.Speech), append(text, say.Text)
 	}
 	return intents.Say{Speech: and(speech), Text: and(text)}, nil
+}
+
+// stagePhrases words what one stage after the other does or did.
+func (c *Crew) stagePhrases(e action.Entry, prefix string) (intents.Say, error) {
+	var speech, text []string
+	for n := range e.Stages() {
+		say, err := c.phrases(e.OfStage(n), prefix)
+		if err != nil {
+			return intents.Say{}, err
+		}
+		speech, text = append(speech, say.Speech), append(text, say.Text)
+	}
+	if prefix == "done." {
+		return intents.Say{Speech: and(speech), Text: and(text)}, nil
+	}
+	return intents.Say{Speech: strings.Join(speech, ", then "), Text: strings.Join(text, ", then ")}, nil
 }
 
 // manyPhrase words what many steps of one verb do or did together.

@@ -78,7 +78,7 @@ func (c *Crew) newImage(ctx context.Context, t *dialogue.Turn, w kube.Workload) 
 			return from, "", err
 		}
 		r.Fault = fault.Ambiguous
-		return from, "", instead{t.Ask(r, "container", all)}
+		return from, "", instead{reply: t.Ask(r, "container", all)}
 	}
 	if image := in.String("image"); image != "" {
 		return c.otherImage(t, w, from, image)
@@ -121,7 +121,7 @@ func (c *Crew) otherImage(t *dialogue.Turn, w kube.Workload, from kube.Container
 		return from, "", err
 	}
 	r.Fault = fault.Ambiguous
-	return from, "", instead{t.Ask(r, "image_agreed", []string{image})}
+	return from, "", instead{reply: t.Ask(r, "image_agreed", []string{image})}
 }
 
 // rollback plans to go back to an earlier revision.

@@ -4,6 +4,7 @@
 package skill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -30,6 +31,7 @@ type finder interface {
 	Find(ctx context.Context, q kube.Query) ([]kube.Workload, error)
 	Get(ctx context.Context, ref kube.Ref) (kube.Workload, error)
 	Namespace() string // where names are looked for first
+	Cluster() string   // what it is called
 }
 
 type historian interface {
@@ -46,6 +48,7 @@ type Ledger interface {
 	MayChange(s access.Speaker) error
 	Propose(ctx context.Context, p action.Proposal) (action.Entry, error)
 	Decide(ctx context.Context, id string, d action.Decision) (action.Entry, error)
+	CallOff(ctx context.Context, id string, by access.Speaker) ([]action.Step, error)
 	Entry(ctx context.Context, id string) (action.Entry, error)
 	LastChange(ctx context.Context, conversation string) (action.Entry, bool, error)
 }
@@ -65,9 +68,8 @@ func NewCrew(cluster Reader, ledger Ledger, c *intents.Catalogue) *Crew {
 // Handlers maps each intent to what does it.
 func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
-		"scale": c.changing(c.scale), "deploy": c.changing(c.deploy),
-		"rollback": c.changing(c.rollback), "restart": c.changing(c.restart),
-		"status": c.status, "list": c.list,
+		"chain": c.chain, "status": c.status, "list": c.list,
+		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo,
 		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
 	}
@@ -75,13 +77,24 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 	for name, f := range h {
 		out[name] = f
 	}
+	for name, f := range c.planners() {
+		out[name] = c.changing(f)
+	}
 	return out
+}
+
+// planners maps each intent that changes workloads to what plans it.
+func (c *Crew) planners() map[string]planner {
+	return map[string]planner{"scale": c.scale, "deploy": c.deploy, "rollback": c.rollback, "restart": c.restart}
 }
 
 // instead is an answer in place of a result: a question, or word that there is
 // nothing to do. It is an error so that the way back from deep down is the
 // ordinary one.
-type instead struct{ reply dialogue.Reply }
+type instead struct {
+	reply   dialogue.Reply
+	nothing bool // it says that there is nothing to do
+}
 
 func (instead) Error() string { return "skill: there is something to say first" }
 
@@ -131,8 +144,12 @@ func (c *Crew) namespace(t *dialogue.Turn) string {
 	if ns := t.Intent.Slots.String("namespace"); ns != "" {
 		return ns
 	}
-	return c.cluster.Namespace()
+	return c.home(t)
 }
+
+// home is where names are looked for first: where the conversation switched to,
+// else the cluster's own namespace.
+func (c *Crew) home(t *dialogue.Turn) string { return cmp.Or(t.Session.Home, c.cluster.Namespace()) }
 
 // spokenOf finds what "it" or "them" is.
 func (c *Crew) spokenOf(ctx context.Context, t *dialogue.Turn) ([]kube.Workload, error) {
@@ -141,7 +158,7 @@ func (c *Crew) spokenOf(ctx context.Context, t *dialogue.Turn) ([]kube.Workload,
 		if err != nil {
 			return nil, err
 		}
-		return nil, instead{t.Ask(r, "targets", nil)}
+		return nil, instead{reply: t.Ask(r, "targets", nil)}
 	}
 	var out []kube.Workload
 	for _, s := range t.Session.Targets {
@@ -201,8 +218,7 @@ func namespaces(ws []kube.Workload) []string {
 	return out
 }
 
-// workload finds a name: in the namespace that was said; else in the
-// cluster's own; else where it is the only one; else it asks.
+// workload finds a name: in the namespace that was said; else at home; else where it is the only one; else it asks.
 func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kube.Workload, error) {
 	if ns := t.Intent.Slots.String("namespace"); ns != "" {
 		if !slices.Contains(c.cluster.Namespaces(), ns) {
@@ -218,8 +234,8 @@ func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kub
 	switch {
 	case len(where) == 0:
 		return kube.Workload{}, fault.New(fault.NotFound, "I see no %s in the cluster.", name)
-	case slices.Contains(where, c.cluster.Namespace()):
-		return c.pick(ctx, kube.Query{Namespace: c.cluster.Namespace(), Name: name})
+	case slices.Contains(where, c.home(t)):
+		return c.pick(ctx, kube.Query{Namespace: c.home(t), Name: name})
 	case len(where) == 1:
 		return c.pick(ctx, kube.Query{Namespace: where[0], Name: name})
 	}
@@ -228,7 +244,7 @@ func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kub
 		return kube.Workload{}, err
 	}
 	r.Fault = fault.Ambiguous
-	return kube.Workload{}, instead{t.Ask(r, "namespace", where)}
+	return kube.Workload{}, instead{reply: t.Ask(r, "namespace", where)}
 }
 
 // focus makes workloads what "it" is from now on.

@@ -1,6 +1,7 @@
 package skill
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,6 +15,9 @@ import (
 
 // status says how workloads are.
 func (c *Crew) status(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
+	if t.Intent.Slots.String("what") == "context" {
+		return c.context(t)
+	}
 	targets := t.Intent.Slots.Targets()
 	if len(targets) == 0 || targets[0] == intents.TargetCluster || targets[0] == intents.TargetAll {
 		return c.overview(ctx, t)
@@ -116,7 +120,7 @@ func (c *Crew) why(w kube.Workload, p kube.Progress) (intents.Say, error) {
 
 // overview says how a namespace is as a whole.
 func (c *Crew) overview(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
-	ns := t.Intent.Slots.String("namespace")
+	ns := cmp.Or(t.Intent.Slots.String("namespace"), t.Session.Home)
 	if ns != "" && !slices.Contains(c.cluster.Namespaces(), ns) {
 		return dialogue.Reply{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
 	}
