@@ -62,7 +62,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if !opt.readOnly {
 		writer = kube.NewWriter(cluster)
 	}
-	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter}
+	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter}
 	ledger := action.NewLedger(st, writer, reader, access.NewDirectory(opt.people), patience, log)
 	crew := skill.NewCrew(reader, ledger, catalogue)
 	handlers := crew.Handlers()

@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 )
 
@@ -32,6 +33,7 @@ type Config struct {
 	Access     AccessConfig     `yaml:"access"`
 	Web        WebConfig        `yaml:"web"`
 	Dialogflow DialogflowConfig `yaml:"dialogflow"`
+	Proposals  ProposalsConfig  `yaml:"proposals"`
 	Rollouts   RolloutsConfig   `yaml:"rollouts"`
 	Misses     MissesConfig     `yaml:"misses"`
 	Log        LogConfig        `yaml:"log"`
@@ -83,6 +85,11 @@ type ESConfig struct {
 	HeaderValue Secret `yaml:"header_value" doc:"The header's value."`
 }
 
+// ProposalsConfig is how long a proposed change waits for an answer.
+type ProposalsConfig struct {
+	ExpireAfter time.Duration `yaml:"expire_after" doc:"How long a yes to a proposed change counts."`
+}
+
 // RolloutsConfig is how long a roll-out may stand still.
 type RolloutsConfig struct {
 	StuckAfter time.Duration `yaml:"stuck_after" doc:"How long an image that cannot be pulled or a crash loop is watched before the roll-out is called stuck."`
@@ -115,10 +122,11 @@ func (Secret) GoString() string { return "(hidden)" }
 // defaults are the values of keys that nobody set.
 func defaults() Config {
 	return Config{
-		Listen:   "127.0.0.1:8080",
-		Rollouts: RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
-		Misses:   MissesConfig{Keep: true, Max: 1000},
-		Log:      LogConfig{Level: "info", Format: "text"},
+		Listen:    "127.0.0.1:8080",
+		Proposals: ProposalsConfig{ExpireAfter: action.ProposalLife},
+		Rollouts:  RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
+		Misses:    MissesConfig{Keep: true, Max: 1000},
+		Log:       LogConfig{Level: "info", Format: "text"},
 	}
 }
 
@@ -327,6 +335,9 @@ func (c Config) check() error {
 	}
 	if c.Misses.Max < 1 {
 		return fault.New(fault.Usage, "misses.max is how many sentences are kept, at least 1; to keep none, set misses.keep to false.")
+	}
+	if c.Proposals.ExpireAfter <= 0 {
+		return fault.New(fault.Usage, "proposals.expire_after is a duration like 2m.")
 	}
 	if c.Rollouts.StuckAfter <= 0 || c.Rollouts.StillAfter <= 0 {
 		return fault.New(fault.Usage, "rollouts.stuck_after and rollouts.still_after are durations like 5s.")
