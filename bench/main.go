@@ -1,5 +1,6 @@
 // Command bench measures firstmate against the sandbox, side by side with
-// kubectl doing the same, and prints Markdown. See run.sh.
+// kubectl doing the same, or the recogniser by itself, and prints Markdown. See
+// run.sh.
 //
 // Each comparison runs the two in turn, A B A B …, and gives the ratio pair by
 // pair: it holds when the machine's speed drifts.
@@ -34,7 +35,15 @@ func main() {
 	sandbox := flag.String("sandbox", "", "the sandbox binary")
 	bot := flag.String("bot", "bin/bot", "the bot binary")
 	pods := flag.Int("pods", 0, "pods beside the sample shop")
+	only := flag.Bool("recogniser", false, "score and measure the recogniser, without a cluster")
 	flag.Parse()
+	if *only {
+		if err := sentences(os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(context.Background(), *sandbox, *bot, *pods); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

@@ -20,9 +20,7 @@ trap 'rm -f "$out"' EXIT
   go run ./bench -sandbox "$sandbox" -bot bin/bot -pods 5000
   echo "## The recogniser"
   echo
-  echo '```'
-  go test -run '^$' -bench . -benchmem ./intents | grep -E '^(Benchmark|cpu|ok)'
-  echo '```'
+  go run ./bench -recogniser
 } >"$out"
 cat "$out" bench/notes.md >bench/RESULTS.md
 echo "bench/RESULTS.md is new" >&2

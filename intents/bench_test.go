@@ -1,23 +1,114 @@
 package intents
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
-// names makes an inventory of n workloads with names as clusters have them.
-func names(n int) *Inventory {
-	first := []string{"checkout", "payments", "search", "inventory", "catalog", "billing", "auth", "session", "gateway", "media", "report", "ledger"}
-	second := []string{"api", "worker", "web", "cache", "proxy", "sync", "index", "admin", "cron", "stream"}
-	d := InventoryData{Namespaces: []string{"shop", "staging", "prod"}, Workloads: []Workload{{Name: "web", Namespace: "shop"}, {Name: "cart", Namespace: "shop"}}}
-	for i := 0; len(d.Workloads) < n; i++ {
+// The cluster of the measurements: 5,000 workloads in 500 namespaces, with
+// names as clusters have them, beside those of the test sentences.
+const (
+	manyWorkloads  = 5000
+	manyNamespaces = 500
+)
+
+// names makes an inventory of n workloads in a tenth as many namespaces.
+func names(n int) *Inventory { return NewInventory(nameData(n, max(3, n/10), nil)) }
+
+func nameData(workloads, namespaces int, with *InventoryData) InventoryData {
+	first := []string{"checkout", "payments", "search", "inventory", "catalog", "billing", "auth", "session", "gateway", "media", "report", "ledger",
+		"pricing", "shipping", "fraud", "loyalty", "recommendation", "notification", "identity", "consent"}
+	second := []string{"api", "worker", "web", "cache", "proxy", "sync", "index", "admin", "cron", "stream", "exporter", "gateway"}
+	teams := []string{"atlas", "borealis", "cobalt", "delta", "ember", "falcon", "granite", "harbor", "indigo", "juniper", "krypton", "lagoon"}
+	stages := []string{"dev", "qa", "staging", "prod", "canary"}
+	d := InventoryData{Workloads: []Workload{{Name: "web", Namespace: "shop"}, {Name: "cart", Namespace: "shop"}}, Namespaces: []string{"shop", "staging", "prod"}}
+	if with != nil {
+		d = with.clone()
+	}
+	for i := 0; len(d.Namespaces) < namespaces; i++ {
+		ns := teams[i%len(teams)] + "-" + stages[i/len(teams)%len(stages)]
+		if k := i / len(teams) / len(stages); k > 0 {
+			ns += fmt.Sprintf("-%d", k+1)
+		}
+		d.Namespaces = append(d.Namespaces, ns)
+	}
+	for i := 0; len(d.Workloads) < workloads; i++ {
 		name := first[i%len(first)] + "-" + second[i/len(first)%len(second)]
 		if k := i / len(first) / len(second); k > 0 {
-			name += fmt.Sprintf("-%c%c%d", 'a'+k%26, 'a'+k/26%26, k%7)
+			name = teams[k%len(teams)] + "-" + name
+			if k >= len(teams) {
+				name += fmt.Sprintf("-v%d", k/len(teams)+1)
+			}
 		}
-		d.Workloads = append(d.Workloads, Workload{Name: name, Namespace: "shop"})
+		d.Workloads = append(d.Workloads, Workload{Name: name, Namespace: d.Namespaces[i%len(d.Namespaces)], Kind: "Deployment"})
 	}
-	return NewInventory(d)
+	return d
+}
+
+// manyNames is the large cluster with the names of the test sentences in it.
+func manyNames(t testing.TB) InventoryData {
+	d := fixture(t).Data()
+	return nameData(manyWorkloads, manyNamespaces, &d)
+}
+
+// mix is every own sentence; in every other one the names of the fixture give
+// way to names of the large cluster, said with blanks or hyphens.
+func mix(t testing.TB, inv *Inventory) []labelled {
+	tests, never := ownSet(t)
+	all := slices.Concat(tests, never)
+	known := regexp.MustCompile(`\b(web|cart|checkout|search|worker|frontend)\b`)
+	large := inv.Data().Workloads
+	for i := range all {
+		if i%2 == 0 {
+			continue
+		}
+		n := 0
+		all[i].text = known.ReplaceAllStringFunc(all[i].text, func(string) string {
+			n++
+			name := large[(i*7919+n*31)%len(large)].Name
+			if i%4 == 1 {
+				return strings.ReplaceAll(name, "-", " ")
+			}
+			return name
+		})
+	}
+	return all
+}
+
+// BenchmarkMix is what serving costs: the sentences of all intents in a large
+// cluster, one after the other on one core.
+func BenchmarkMix(b *testing.B) {
+	r, inv := testRecognizer(b), NewInventory(manyNames(b))
+	all := mix(b, inv)
+	took := make([]time.Duration, 0, 1<<20)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		l := all[i%len(all)]
+		begun := time.Now()
+		r.Recognize(l.text, inv, l.open)
+		took = append(took, time.Since(begun))
+	}
+	b.StopTimer()
+	if testing.Verbose() { // which of them are slow
+		slow := map[string]time.Duration{}
+		for i, d := range took {
+			slow[all[i%len(all)].text] = max(slow[all[i%len(all)].text], d)
+		}
+		texts := slices.SortedFunc(maps.Keys(slow), func(a, b string) int { return cmp.Compare(slow[b], slow[a]) })
+		for _, text := range texts[:min(20, len(texts))] {
+			b.Logf("%v: %q", slow[text], text)
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
+	b.ReportMetric(float64(len(took))/b.Elapsed().Seconds(), "sentences/s")
 }
 
 func benchmark(b *testing.B, inv *Inventory, sentences ...string) {
@@ -28,16 +119,17 @@ func benchmark(b *testing.B, inv *Inventory, sentences ...string) {
 	}
 }
 
-func BenchmarkRecognizeShort(b *testing.B) {
-	benchmark(b, names(50), "scale web to five", "restart web", "how is cart?", "roll back checkout api")
+func BenchmarkShort(b *testing.B) {
+	benchmark(b, NewInventory(manyNames(b)), "scale web to five", "restart web", "how is cart?", "roll back checkout api")
 }
 
-func BenchmarkRecognizeLong(b *testing.B) {
-	benchmark(b, names(50), "hey firstmate could you please go ahead and scale the checkout api deployment in the staging namespace up to twenty five replicas")
+func BenchmarkLong(b *testing.B) {
+	benchmark(b, NewInventory(manyNames(b)), "hey firstmate could you please go ahead and scale the checkout api deployment in the staging namespace up to twenty five replicas")
 }
 
-func BenchmarkRecognize5000Names(b *testing.B) {
-	benchmark(b, names(5000), "scale checkout worker ab3 to five", "restart pyaments-api-ba1 please", "scale the frobnicator to five", "how is billing proxy?")
+// BenchmarkMisspelt looks names up that are not quite right, or not there.
+func BenchmarkMisspelt(b *testing.B) {
+	benchmark(b, NewInventory(manyNames(b)), "scale atlas chekout worker to five", "restart pyaments-api please", "scale the frobnicator to five", "how is biling proxy?")
 }
 
 func BenchmarkCompile(b *testing.B) {
@@ -52,6 +144,7 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := English(); err != nil {
 			b.Fatal(err)
@@ -59,9 +152,71 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-func BenchmarkInventory5000Names(b *testing.B) {
-	d := names(5000).Data()
+func BenchmarkInventory(b *testing.B) {
+	d := manyNames(b)
+	b.ReportAllocs()
 	for b.Loop() {
 		NewInventory(d)
+	}
+}
+
+// nasty are sentences that give a reader much to try, by what they try.
+func nasty() map[string]string {
+	return map[string]string{
+		"verbs":        "scale ",
+		"courtesies":   "please ",
+		"names":        "web and ",
+		"commas":       "web, ",
+		"nonsense":     "frobnicate ",
+		"misspelt":     "chekcout-wroker ",
+		"steps":        "restart web and then ",
+		"numbers":      "five ",
+		"point":        "two point three ",
+		"hundreds":     "two hundred thousand ",
+		"durations":    "two hours and ",
+		"places":       "in staging ",
+		"two words":    "search api ",
+		"kinds":        "pods of the ",
+		"no":           "no, ",
+		"roles":        "to 5 ",
+		"questions":    "why is web slow ",
+		"search":       "containing the ",
+		"one word":     "a",
+		"hyphens":      "a-",
+		"signs":        "=/",
+		"apostrophes":  "web's ",
+		"quotations":   `"web `,
+		"combining":    "é ",
+		"chain of two": "scale web to 3 and cart to 5, ",
+	}
+}
+
+// repeated cuts a repetition at a length in characters.
+func repeated(unit string, runes int) string {
+	s := []rune(strings.Repeat(unit, runes/len([]rune(unit))+1))
+	return string(s[:runes])
+}
+
+// BenchmarkWorst is the longest sentence there may be, of each nasty kind; the
+// ratio is that to one half as long: 2 is linear.
+func BenchmarkWorst(b *testing.B) {
+	r, inv := testRecognizer(b), NewInventory(manyNames(b))
+	kinds := nasty()
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		b.Run(strings.ReplaceAll(kind, " ", "_"), func(b *testing.B) {
+			long, half := repeated(kinds[kind], maxRunes), repeated(kinds[kind], maxRunes/2)
+			var short []time.Duration
+			var full []time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				begun := time.Now()
+				r.Recognize(long, inv, Expect{})
+				middle := time.Now()
+				r.Recognize(half, inv, Expect{})
+				full, short = append(full, middle.Sub(begun)), append(short, time.Since(middle))
+			}
+			b.ReportMetric(float64(slices.Min(full).Nanoseconds()), "full-ns")
+			b.ReportMetric(slices.Min(full).Seconds()/slices.Min(short).Seconds(), "ratio")
+		})
 	}
 }

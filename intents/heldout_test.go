@@ -32,7 +32,7 @@ func TestHeldOut(t *testing.T) {
 	s := newScores("heldout")
 	for _, l := range tests {
 		if !l.judged(r) {
-			s.aside++
+			s.all.Aside++
 			continue
 		}
 		s.add(l.intent, judge(r, l, r.Recognize(l.text, inv, l.open)))

@@ -474,7 +474,7 @@ func TestNoise(t *testing.T) {
 			continue
 		}
 		if !l.judged(r) {
-			s.aside++
+			s.all.Aside++
 			continue
 		}
 		for _, n := range noiseOf(l, names) {
