@@ -169,6 +169,7 @@ func nasty() map[string]string {
 		"commas":       "web, ",
 		"nonsense":     "frobnicate ",
 		"misspelt":     "chekcout-wroker ",
+		"misheard":     "bacon chuck out ",
 		"steps":        "restart web and then ",
 		"numbers":      "five ",
 		"point":        "two point three ",

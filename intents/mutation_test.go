@@ -85,45 +85,6 @@ var (
 	roles = strings.Fields("by to from up down more fewer off version revision replicas percent minutes pods pod")
 )
 
-// deed is one thing that a result would do.
-type deed struct {
-	intent string
-	slots  map[string]any
-}
-
-// deeds are what a result does, one target each, in order. An amendment does
-// what is open, changed.
-func deeds(intent string, slots map[string]any, open Expect) []deed {
-	steps := []Intent{{Name: intent, Slots: slots}}
-	if intent == "chain" {
-		steps = Slots(slots).Steps()
-	}
-	var out []deed
-	for _, s := range steps {
-		targets := s.Slots.Targets()
-		if s.Name == "amend" && open.Intent != "" {
-			s.Name = open.Intent
-			if len(targets) == 0 {
-				targets = []string{TargetIt}
-			}
-		}
-		if len(targets) == 0 {
-			targets = []string{""}
-		}
-		for _, t := range targets {
-			m, _ := decoded(s.Slots).(map[string]any)
-			delete(m, "targets")
-			if t != "" {
-				m["target"] = t
-			}
-			out = append(out, deed{s.Name, m})
-		}
-	}
-	return out
-}
-
-func sameDeed(a, b deed) bool { return a.intent == b.intent && reflect.DeepEqual(a.slots, b.slots) }
-
 // mutant is a sentence with one word gone or replaced.
 type mutant struct {
 	text    string

@@ -93,7 +93,8 @@ func judge(r *Recognizer, want labelled, got Result) verdict {
 	v.intent = got.Intent == want.intent
 	same := v.intent && got.Ask == want.ask && sameSlots(want.slots, got.Slots)
 	v.exact = same && (len(got.Candidates) == 0 || !r.writes(got.Intent))
-	v.wrong = !same && acts(r, got, want.open)
+	v.wrong = !same && acts(r, got, want.open) &&
+		(want.ask != "" || !slices.EqualFunc(deeds(want.intent, want.slots, want.open), deeds(got.Intent, got.Slots, want.open), sameDeed))
 	return v
 }
 
@@ -115,6 +116,55 @@ func acts(r *Recognizer, got Result, open Expect) bool {
 	}
 	return r.writes(got.Intent)
 }
+
+// deed is one thing that a result would do.
+type deed struct {
+	intent string
+	slots  map[string]any
+}
+
+// deeds are what a result does, one target each, in order: "restart web and
+// cart" and "restart web, then cart" do the same. An answer or an amendment does
+// what is open, changed, whichever of the two it is taken for.
+func deeds(intent string, slots map[string]any, open Expect) []deed {
+	steps := []Intent{{Name: intent, Slots: slots}}
+	if intent == "chain" {
+		steps = Slots(slots).Steps()
+	}
+	var out []deed
+	for _, s := range steps {
+		targets := s.Slots.Targets()
+		m, _ := decoded(s.Slots).(map[string]any)
+		delete(m, "targets")
+		if open.Intent != "" && (s.Name == "amend" || s.Name == open.Intent) {
+			s.Name = open.Intent
+			if choice := s.Slots.String("choice"); choice != "" && open.Slot != "" {
+				delete(m, "choice")
+				if open.Slot == "targets" {
+					targets = append(targets, choice)
+				} else {
+					m[open.Slot] = choice
+				}
+			}
+			if len(targets) == 0 {
+				targets = []string{TargetIt}
+			}
+		}
+		if len(targets) == 0 {
+			targets = []string{""}
+		}
+		for _, t := range targets {
+			one := maps.Clone(m)
+			if t != "" {
+				one["target"] = t
+			}
+			out = append(out, deed{s.Name, one})
+		}
+	}
+	return out
+}
+
+func sameDeed(a, b deed) bool { return a.intent == b.intent && reflect.DeepEqual(a.slots, b.slots) }
 
 func sameSlots(want map[string]any, got Slots) bool {
 	return reflect.DeepEqual(decoded(want), decoded(got))
@@ -282,6 +332,11 @@ func TestJudge(t *testing.T) {
 		"reading chain":      {labelled{intent: "restart"}, Result{Intent: "chain", Slots: steps("status", "list")}, verdict{}},
 		"same chain": {labelled{intent: "chain", slots: map[string]any{"steps": []any{map[string]any{"intent": "status", "slots": map[string]any{"targets": []any{"web"}}}}}},
 			Result{Intent: "chain", Slots: steps("status")}, verdict{exact: true, intent: true}},
+		"two steps for two targets": {labelled{intent: "restart", slots: map[string]any{"targets": []any{"web", "web"}}}, Result{Intent: "chain", Slots: steps("restart", "restart")}, verdict{}},
+		"answer for a choice": {labelled{intent: "amend", slots: map[string]any{"choice": "shop"}, open: Expect{Intent: "scale", Slot: "namespace"}},
+			Result{Intent: "scale", Slots: Slots{"namespace": "shop"}}, verdict{}},
+		"another answer": {labelled{intent: "amend", slots: map[string]any{"choice": "shop"}, open: Expect{Intent: "scale", Slot: "namespace"}},
+			Result{Intent: "scale", Slots: Slots{"namespace": "staging"}}, verdict{wrong: true}},
 		"yes to what waits": {labelled{intent: "deny", open: Expect{Confirm: true}}, Result{Intent: "confirm"}, verdict{wrong: true}},
 		"yes to nothing":    {labelled{intent: "deny"}, Result{Intent: "confirm"}, verdict{}},
 		"must not act":      {labelled{}, Result{Intent: "restart"}, verdict{wrong: true}},
