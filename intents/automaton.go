@@ -16,7 +16,7 @@ type automaton struct {
 	slotEdges []slotEdge
 	accepts   []accept
 	sets      [][]fix // side effects of an edge; 0 is none
-	loops     []int32
+	loops     []loopEdge
 	start     int32 // of whole sentences
 	frames    int32 // of frames: tried where no sentence fits well
 }
@@ -39,6 +39,11 @@ type wordEdge struct {
 type slotEdge struct {
 	typ, to, set int32
 	slot         string
+}
+
+// loopEdge leads to a place between the parts of a frame.
+type loopEdge struct {
+	to, set int32
 }
 
 type accept struct {
@@ -253,12 +258,12 @@ func (co *compiler) close(start, frames int32) {
 			}
 			r := &co.raw[raw]
 			set := int32(0)
-			if len(fixes) > 0 && (len(r.words) > 0 || len(r.slots) > 0 || r.acc > 0) {
+			if len(fixes) > 0 && (len(r.words) > 0 || len(r.slots) > 0 || r.acc > 0 || r.loop) {
 				set = int32(len(a.sets))
 				a.sets = append(a.sets, slices.Clone(fixes))
 			}
-			if r.loop && len(fixes) == 0 {
-				a.loops = append(a.loops, intern(raw))
+			if r.loop {
+				a.loops = append(a.loops, loopEdge{intern(raw), set})
 			}
 			for _, e := range r.words {
 				a.wordEdges = append(a.wordEdges, wordEdge{e.word, intern(e.to), set})

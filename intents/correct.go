@@ -89,3 +89,56 @@ func sameKeys(a, b Slots) bool {
 	}
 	return slices.Equal(kind(a), kind(b))
 }
+
+// maxAside bounds the words of a clause that only sets the scene.
+const maxAside = 9
+
+// besides reads a sentence without a clause that sets the scene, parted by a
+// comma: "traffic is nuts, double checkout", "drain node-2, the disk is smoking".
+// Such a clause holds a verb, and nothing that could ask for, forbid or put off
+// an act.
+func (rd *reading) besides(tokens []token) (parsed, bool) {
+	for i, t := range tokens {
+		if t.text != "," || i == 0 || i == len(tokens)-1 {
+			continue
+		}
+		for _, c := range [...]struct{ rest, clause []token }{{tokens[i+1:], tokens[:i]}, {tokens[:i], tokens[i+1:]}} {
+			if !rd.aside(c.clause) {
+				continue
+			}
+			if p, ok := rd.sure(c.rest); ok && p.head > 0 && rd.r.c.intents[p.intent].spec.Risk != RiskNone {
+				p.cost += costAside
+				return p, true
+			}
+		}
+	}
+	return parsed{}, false
+}
+
+// aside reports a clause that only sets the scene.
+func (rd *reading) aside(clause []token) bool {
+	if len(clause) > maxAside {
+		return false
+	}
+	verb := false
+	for i, t := range clause {
+		if rd.r.asideNever.longest(clause, i) > i {
+			return false
+		}
+		// "that release broke it" speaks of a thing, "release it" asks for it.
+		if rd.r.acting[t.text] && rd.r.asideVerbs.longest(clause, i) == i && (i == 0 || !rd.r.article.starts(clause[i-1].text)) {
+			return false
+		}
+		if rd.inv != nil {
+			if _, name := rd.inv.workloads.exact[squash(t.text)]; name {
+				return false
+			}
+		}
+		verb = verb || rd.r.asideVerbs.longest(clause, i) > i
+	}
+	if !verb && len(clause) == 1 { // "aaargh, …"
+		_, known := rd.r.a.words[clause[0].text]
+		return !known && hasLetter(clause[0].text) && rd.name(0) == nil
+	}
+	return verb
+}

@@ -34,6 +34,8 @@ type wordLists struct {
 	chain              []string // joins steps
 	reason             []string // opens a reason, which may say anything
 	correction         []string // "no wait": what follows replaces what was said
+	asideVerbs         []string // what makes words a clause of their own
+	asideNever         []string // what such a clause must not hold
 	idle               []string // words that a frame of a reading intent may skip
 
 	guardStart, guardAnywhere []string
@@ -294,7 +296,7 @@ func (l *loader) wordList(key string, k, v *yaml.Node) {
 		"lead": &w.lead, "filler": &w.filler, "tail": &w.tail, "article": &w.article,
 		"kind_before": &w.kindBefore, "kind_after": &w.kindAfter, "and": &w.and,
 		"never_names": &w.never, "never_repaired": &w.inflected, "counted": &w.counted,
-		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction,
+		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever,
 	}[key]
 	if !ok {
 		l.errorf(k, "unknown key %q in words", key)

@@ -29,6 +29,10 @@ type Inventory struct {
 // NewInventory indexes the names.
 func NewInventory(d InventoryData) *Inventory {
 	inv := &Inventory{data: d.clone()}
+	costs := newSoundCosts()
+	for _, x := range [...]*nameIndex{&inv.workloads, &inv.namespaces, &inv.nodes, &inv.clusters, &inv.alerts, &inv.containers, &inv.tags} {
+		x.costs = costs
+	}
 	for _, w := range d.Workloads {
 		inv.workloads.add(w.Name, w.Name)
 		for _, a := range w.Aliases {
@@ -81,19 +85,20 @@ type nameIndex struct {
 	names []indexedName
 	// byLength keeps a fuzzy search to the names that can be near at all.
 	byLength map[int][]int32
-	bySound  map[int][]int32 // the same by length of sound
+	bySound  map[soundKey][]int32
+	costs    *soundCosts
 	maxLen   int
 	bySuffix map[string][]int32 // single words of a name → entries
 }
 
 type indexedName struct {
-	squashed   string
-	canonical  string
-	mask       uint64 // letters that occur
-	digits     string
-	sound      string
-	consonants uint32
-	clash      bool // several canonical names squash to the same
+	squashed  string
+	canonical string
+	mask      uint64 // letters that occur
+	digits    string
+	sound     string
+	counts    soundCounts
+	clash     bool // several canonical names squash to the same
 }
 
 func (x *nameIndex) add(said, canonical string) {
@@ -102,7 +107,7 @@ func (x *nameIndex) add(said, canonical string) {
 		return
 	}
 	if x.exact == nil {
-		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[int][]int32{}
+		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[soundKey][]int32{}
 	}
 	x.put(key, canonical)
 	if w := wordy(said); w != "" {
@@ -130,8 +135,9 @@ func (x *nameIndex) put(key, canonical string) {
 	}
 	i := int32(len(x.names))
 	sound := soundOf(key)
-	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key), sound: sound, consonants: consonants(sound)})
-	x.bySound[len(sound)] = append(x.bySound[len(sound)], i)
+	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key), sound: sound, counts: countSounds(sound)})
+	at := soundKey{len(sound), firstClass(sound)}
+	x.bySound[at] = append(x.bySound[at], i)
 	x.exact[key] = i
 	x.byLength[len(key)] = append(x.byLength[len(key)], i)
 	x.maxLen = max(x.maxLen, len(key))

@@ -1,9 +1,6 @@
 package intents
 
-import (
-	"math/bits"
-	"strings"
-)
+import "strings"
 
 // maxSound is the distance, as a share of the longer sound, up to which a name
 // may have been misheard. At 0.30 thirty noisy names were told apart with none
@@ -189,23 +186,48 @@ func dropCost(c byte) int {
 	return 100
 }
 
-// soundDistance is the weighted edit distance of two sounds in hundredths of a
+// soundCosts holds swapCost and dropCost for the letters of sounds.
+type soundCosts struct {
+	swap [128][128]uint16
+	drop [128]uint16
+}
+
+func newSoundCosts() *soundCosts {
+	t := &soundCosts{}
+	for a := range 128 {
+		t.drop[a] = uint16(dropCost(byte(a)))
+		for b := range 128 {
+			t.swap[a][b] = uint16(swapCost(byte(a), byte(b)))
+		}
+	}
+	return t
+}
+
+// maxSoundEdits bounds the distance in hundredths, however long a name is.
+const maxSoundEdits = 220
+
+// distance is the weighted edit distance of two sounds in hundredths of a
 // sound; above limit it stops and returns more than limit.
-func soundDistance(a, b string, limit int) int {
+func (t *soundCosts) distance(a, b string, limit int) int {
 	if len(a) > 40 || len(b) > 40 {
 		return limit + 1
 	}
 	var rows [2][41]int
 	prev, cur := &rows[0], &rows[1]
 	for j := 1; j <= len(b); j++ {
-		prev[j] = prev[j-1] + dropCost(b[j-1])
+		prev[j] = prev[j-1] + int(t.drop[b[j-1]&127])
 	}
 	for i := 1; i <= len(a); i++ {
-		cur[0] = prev[0] + dropCost(a[i-1])
+		c := a[i-1] & 127
+		drop := int(t.drop[c])
+		swap := &t.swap[c]
+		cur[0] = prev[0] + drop
 		lowest := cur[0]
 		for j := 1; j <= len(b); j++ {
-			cur[j] = min(prev[j-1]+swapCost(a[i-1], b[j-1]), prev[j]+dropCost(a[i-1]), cur[j-1]+dropCost(b[j-1]))
-			lowest = min(lowest, cur[j])
+			d := b[j-1] & 127
+			v := min(prev[j-1]+int(swap[d]), prev[j]+drop, cur[j-1]+int(t.drop[d]))
+			cur[j] = v
+			lowest = min(lowest, v)
 		}
 		if lowest > limit {
 			return limit + 1
@@ -215,35 +237,69 @@ func soundDistance(a, b string, limit int) int {
 	return prev[len(b)]
 }
 
-// consonants is the set of consonant classes in a sound: sounds that are often
-// taken for one another share a class.
-func consonants(sound string) uint32 {
-	var m uint32
+// soundCounts is how often each class of consonants occurs in a sound, and at
+// the end any digit. Sounds often taken for one another share a class.
+type soundCounts [9]int8
+
+func countSounds(sound string) (n soundCounts) {
 	for i := 0; i < len(sound); i++ {
-		switch c := sound[i]; c {
-		case 'b', 'p', 'v', 'f':
-			m |= 1
-		case 'd', 't', 'T':
-			m |= 2
-		case 'g', 'k':
-			m |= 4
-		case 's', 'z', 'S', 'C', 'j':
-			m |= 8
-		case 'm', 'n':
-			m |= 16
-		case 'l':
-			m |= 32
-		case 'r':
-			m |= 64
-		case 'w':
-			m |= 128
-		default:
-			if isDigit(c) {
-				m |= 1 << (16 + c - '0')
-			}
+		if class := soundClass(sound[i]); class >= 0 {
+			n[class]++
+		} else if isDigit(sound[i]) {
+			n[8] += int8(sound[i]-'0') + 16
 		}
 	}
-	return m
+	return n
+}
+
+// soundClass groups consonants that are taken for one another; -1 is none.
+func soundClass(c byte) int {
+	switch c {
+	case 'b', 'p', 'v', 'f', 'w':
+		return 0
+	case 'd', 't', 'T':
+		return 1
+	case 'g', 'k':
+		return 2
+	case 's', 'z', 'S', 'C', 'j':
+		return 3
+	case 'm', 'n':
+		return 4
+	case 'l', 'r':
+		return 5
+	}
+	return -1
+}
+
+// firstClass is the class of the first consonant: what is misheard keeps it.
+func firstClass(sound string) int {
+	for i := 0; i < len(sound); i++ {
+		if class := soundClass(sound[i]); class >= 0 {
+			return class
+		}
+	}
+	return -1
+}
+
+// soundKey is where names are looked up by sound.
+type soundKey struct {
+	length, first int
+}
+
+// apart is a lower bound, in whole sounds, of how far two sounds can be apart.
+func (n *soundCounts) apart(o *soundCounts) int {
+	more, less := 0, 0
+	for i := range 6 {
+		if d := int(n[i]) - int(o[i]); d > 0 {
+			more += d
+		} else {
+			less -= d
+		}
+	}
+	if n[8] != o[8] {
+		return 100
+	}
+	return max(more, less)
 }
 
 // sounds finds the one name that key was misheard for. distance is a share of
@@ -253,17 +309,18 @@ func (x *nameIndex) sounds(key string) (name string, distance float32, ok bool) 
 	if len(said) < 3 {
 		return "", 0, false
 	}
-	mask := consonants(said)
+	counts := countSounds(said)
 	best, second := 1000, 1000
+	first := firstClass(said)
 	for l := max(2, len(said)-3); l <= len(said)+3; l++ {
-		for _, i := range x.bySound[l] {
+		for _, i := range x.bySound[soundKey{l, first}] {
 			n := &x.names[i]
-			if bits.OnesCount32(n.consonants^mask) > 1 {
+			longer := max(l, len(said))
+			limit := min(int(100*(maxSound+soundMargin)*float32(longer))+1, maxSoundEdits, (best+int(100*soundMargin)+1)*longer)
+			if n.counts.apart(&counts)*50 > limit {
 				continue
 			}
-			longer := max(l, len(said))
-			limit := int(100*(maxSound+soundMargin)*float32(longer)) + 1
-			d := soundDistance(n.sound, said, limit)
+			d := x.costs.distance(n.sound, said, limit)
 			if d > limit {
 				continue
 			}

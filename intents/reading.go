@@ -18,7 +18,9 @@ type reading struct {
 	text     string // what the tokens were cut from
 	question bool
 	guarded  bool
+	explain  bool // keep how each reading came about
 	fuzzy    int
+	nearby   map[nearKey]nearName // repairs of names, tried once a sentence
 
 	tokens  []token
 	words   [][]wordReading
@@ -45,6 +47,7 @@ type thread struct {
 	slot            string
 	cost            float32
 	literals        int32
+	word            int32 // template word + 1 that the step took
 	from            int16 // position where the step began
 	skips           uint8 // words of meaning that were skipped in a frame
 	known           bool  // something that exists was named
@@ -69,7 +72,7 @@ func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *readin
 	if rd == nil {
 		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes)), mark: make([]int32, 4*len(r.a.nodes))}
 	}
-	rd.inv, rd.open, rd.question, rd.fuzzy = inv, open, question, 0
+	rd.inv, rd.open, rd.question, rd.fuzzy, rd.explain = inv, open, question, 0, false
 	return rd
 }
 
@@ -77,6 +80,7 @@ func (r *Recognizer) release(rd *reading) {
 	clear(rd.threads)
 	rd.threads = rd.threads[:0]
 	rd.inv, rd.tokens, rd.open, rd.text = nil, nil, Expect{}, ""
+	clear(rd.nearby)
 	clear(rd.spans)
 	r.scratch.Put(rd)
 }
@@ -100,7 +104,7 @@ func (rd *reading) parse(tokens []token) []parsed {
 		words := rd.readWord(t)
 		rd.words = append(rd.words, words)
 		twice := i > 0 && t == tokens[i-1].text && hasLetter(t) && !rd.r.isNumberWord(t)
-		rd.noise = append(rd.noise, twice || len(words) == 0 && rd.mistypedCourtesy(t))
+		rd.noise = append(rd.noise, twice || (len(words) == 0 || words[0].cost > 0) && rd.mistypedCourtesy(t))
 	}
 	for len(rd.active) < n+1 {
 		rd.active = append(rd.active, nil)
@@ -139,7 +143,7 @@ func (rd *reading) search(start int32) []parsed {
 			node := &a.nodes[t.node]
 			if tail, ok := ends[pos]; ok && t.node != start {
 				for _, acc := range a.accepts[node.accepts:node.acceptsEnd] {
-					p, ok := rd.accept(acc, ti, tail)
+					p, ok := rd.accept(acc, ti, pos, tail)
 					if !ok {
 						continue
 					}
@@ -162,6 +166,7 @@ func (rd *reading) search(start int32) []parsed {
 					w2.node, w2.set = e.to, e.set
 					w2.cost += w.cost
 					w2.literals++
+					w2.word = w.id + 1
 					rd.push(pos+1, w2)
 				}
 			}
@@ -170,7 +175,7 @@ func (rd *reading) search(start int32) []parsed {
 					w2 := next
 					w2.node, w2.set, w2.slot, w2.val = e.to, e.set, e.slot, s.val
 					w2.cost += s.cost
-					w2.known = w2.known || s.known
+					w2.known = w2.known || s.known || namesSomething(s.val)
 					rd.push(s.end, w2)
 				}
 			}
@@ -191,13 +196,14 @@ func (rd *reading) search(start int32) []parsed {
 			if text == "," || !hasLetter(text) && len(text) > 3 {
 				skip(t.node, int32(pos+1), 0.001)
 			}
-			for _, to := range a.loops[node.loops:node.loopsEnd] {
+			for _, l := range a.loops[node.loops:node.loopsEnd] {
+				next.set = l.set
 				switch {
 				case r.idle[text]:
-					skip(to, int32(pos+1), costIdle)
+					skip(l.to, int32(pos+1), costIdle)
 				case t.skips < maxSkips && !r.acting[text]:
 					next.skips++
-					skip(to, int32(pos+1), costSkip)
+					skip(l.to, int32(pos+1), costSkip)
 					next.skips--
 				}
 			}
@@ -210,6 +216,12 @@ func (rd *reading) search(start int32) []parsed {
 	}
 	sortParsed(out)
 	return out
+}
+
+// namesSomething reports a target that exists.
+func namesSomething(v any) bool {
+	t, ok := v.(targetVal)
+	return ok && slices.ContainsFunc(t.names, func(n string) bool { return n != TargetAll && !strings.HasPrefix(n, "@") })
 }
 
 // push adds a thread; dedupe drops what is worse at the same node.
@@ -295,7 +307,7 @@ func (rd *reading) isReason(pos int) bool {
 }
 
 // accept collects the slots of a thread that has come to the end of a template.
-func (rd *reading) accept(acc accept, ti int32, tail float32) (parsed, bool) {
+func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, bool) {
 	r := rd.r
 	s := &r.a.sentences[acc.sentence]
 	p := parsed{intent: s.intent, at: s.at, terse: s.terse, cost: rd.worth(ti) + tail, slots: Slots{}}
@@ -349,11 +361,19 @@ func (rd *reading) accept(acc accept, ti int32, tail float32) (parsed, bool) {
 			} else if old, said := p.slots[t.slot]; said && old != t.val && (s.frame == nil || d.spec.Risk == RiskWrite) {
 				return p, false // one slot said twice with different values
 			} else {
+				p.twice = p.twice || said && old != t.val
 				p.slots[t.slot] = t.val
 			}
 		}
 		for _, f := range r.a.sets[t.set] {
 			p.set(f, &targets)
+		}
+	}
+	if d.spec.Risk != RiskWrite && s.frame != nil && len(targets.names) > 1 {
+		// "the logs from the web, can I have that?"
+		named := slices.DeleteFunc(slices.Clone(targets.names), func(n string) bool { return n == TargetIt || n == TargetThem })
+		if len(named) > 0 {
+			targets.names = named
 		}
 	}
 	if names := unique(targets.names); len(names) > 0 {
@@ -370,6 +390,9 @@ func (rd *reading) accept(acc accept, ti int32, tail float32) (parsed, bool) {
 				p.slots[name] = fixedValue(f)
 			}
 		}
+	}
+	if rd.explain {
+		p.trace = rd.trace(ti, end, s)
 	}
 	return p, true
 }

@@ -29,6 +29,8 @@ type Recognizer struct {
 	guardS     *phrases
 	guardA     *phrases
 	chain      *phrases
+	asideVerbs *phrases // what makes a clause one: "is", "looks"
+	asideNever *phrases // what a clause that is dropped must not hold
 	correction *phrases // "no wait", "I mean": what follows replaces
 	article    *phrases
 	before     *phrases
@@ -59,7 +61,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	r := &Recognizer{
 		c: c, a: compile(c),
 		lead: newPhrases(w.lead), filler: newPhrases(w.filler), tail: newPhrases(w.tail), reason: newPhrases(w.reason),
-		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction),
+		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), asideNever: newPhrases(w.asideNever),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
 		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
@@ -142,37 +144,61 @@ func (s Slots) Steps() []Intent {
 // A name that nothing matches is returned as slot unknown_target, with Ask set
 // to "targets" where the intent needs them: it is asked about, never guessed.
 func (r *Recognizer) Recognize(text string, inv *Inventory, open Expect) Result {
+	res, _ := r.recognize(text, inv, open, nil)
+	return res
+}
+
+// recognize reads one sentence; why, where it is not nil, is filled in.
+func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Explanation) (Result, bool) {
 	res := Result{Text: text, Intent: OutOfScope, Slots: Slots{}}
 	if utf8.RuneCountInString(text) > maxRunes || !utf8.ValidString(text) {
-		return res
+		return res, false
 	}
 	text = r.signs.Replace(text)
 	tokens, question, quoted := r.tokenize(text)
 	if len(tokens) == 0 {
-		return res
+		return res, false
 	}
 	rd := r.reading(inv, open, question)
 	defer r.release(rd)
 	rd.text = text
-	rd.guarded = quoted || r.guarded(tokens)
+	rd.explain = why != nil
+	from, to := r.guard(tokens)
+	rd.guarded = quoted || to > from
+	if why != nil {
+		why.guarded(rd, tokens[from:to], quoted)
+	}
 	best := rd.parse(tokens)
-	if len(best) == 0 || best[0].slots.Has("unknown_target") {
+	if len(best) == 0 || best[0].slots.Has("unknown_target") || best[0].twice {
 		if p, ok := rd.corrected(tokens); ok {
-			return r.result(res, []parsed{p})
+			best = []parsed{p}
+		} else if p, ok := rd.besides(tokens); ok {
+			best = []parsed{p}
+		} else if steps := rd.chain(tokens); steps != nil && (len(best) == 0 || !slices.ContainsFunc(steps, unknownTarget)) {
+			if why != nil {
+				why.chain(r, steps)
+			}
+			return r.chained(res, steps), true
 		}
-		steps := rd.chain(tokens)
-		if steps != nil && (len(best) == 0 || !slices.ContainsFunc(steps, func(p parsed) bool { return p.slots.Has("unknown_target") })) {
-			return r.chained(res, steps)
+	}
+	if why != nil {
+		why.readings(r, best)
+		if len(best) == 0 && rd.guarded {
+			rd.guarded = false
+			why.without(r, rd.parse(tokens))
 		}
 	}
 	if len(best) == 0 {
-		return res
+		return res, false
 	}
-	return r.result(res, best)
+	return r.result(res, best), true
 }
 
-// guarded reports a sentence that speaks about an act without wanting it.
-func (r *Recognizer) guarded(tokens []token) bool {
+func unknownTarget(p parsed) bool { return p.slots.Has("unknown_target") }
+
+// guard finds the words that make a sentence speak about an act without wanting
+// it: from and to are equal where there are none.
+func (r *Recognizer) guard(tokens []token) (from, to int) {
 	// Polite phrases hide the words they are made of: "if you don't mind".
 	polite := make([]bool, len(tokens)+1)
 	starts := make([]bool, len(tokens)+1)
@@ -198,11 +224,16 @@ func (r *Recognizer) guarded(tokens []token) bool {
 		if polite[i] {
 			continue
 		}
-		if r.guardA.longest(tokens, i) > i || (starts[i] && r.guardS.longest(tokens, i) > i) {
-			return true
+		if end := r.guardA.longest(tokens, i); end > i {
+			return i, end
+		}
+		if starts[i] {
+			if end := r.guardS.longest(tokens, i); end > i {
+				return i, end
+			}
 		}
 	}
-	return false
+	return 0, 0
 }
 
 // parsed is one reading of a whole sentence.
@@ -212,7 +243,9 @@ type parsed struct {
 	cost   float32
 	answer bool
 	terse  bool
-	head   int // tokens before the first slot: the verb
+	twice  bool // a slot was said twice, differently
+	head   int  // tokens before the first slot: the verb
+	trace  *trace
 	at     place
 }
 

@@ -46,7 +46,7 @@ func (r *Recognizer) bindTypes() {
 		"duration": (*reading).length, "period": (*reading).unitLength, "clock": (*reading).clock,
 		"moment":     func(rd *reading, pos int) []span { return rd.moment(pos, false) },
 		"hour":       func(rd *reading, pos int) []span { return rd.moment(pos, true) },
-		"percentile": (*reading).percentile, "quoted": (*reading).quoted, "phrase": (*reading).phrase, "new_name": (*reading).newName,
+		"percentile": (*reading).percentile, "quoted": (*reading).quoted, "exception": (*reading).exception, "phrase": (*reading).phrase, "new_name": (*reading).newName,
 	}
 	for _, name := range r.a.types {
 		fn := r.types[name]
@@ -267,19 +267,14 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 		}
 	}
 	t := rd.tokens[pos].text
-	if len(out) > 0 || rd.fuzzy >= maxFuzzy || rd.r.never[t] || len(t) < 5 || rd.r.isNumberWord(t) {
+	if len(out) > 0 || rd.r.never[t] || len(t) < 5 || rd.r.isNumberWord(t) {
 		return out
 	}
 	if _, known := rd.r.a.words[t]; known {
 		return nil
 	}
-	rd.fuzzy++
-	key = squash(t)
-	if name, d, ok := x.repair(key); ok {
-		return []span{{end: pos + 1, val: name, cost: costNameTypo * float32(d), known: true}}
-	}
-	if name, far, ok := x.sounds(key); ok && far <= sureSound {
-		return []span{{end: pos + 1, val: name, cost: costNameTypo + 0.4*far, known: true}}
+	if near := rd.near(x, squash(t), 1); near.name != "" && near.far <= sureSound {
+		return []span{{end: pos + 1, val: near.name, cost: near.cost, known: true}}
 	}
 	return nil
 }
@@ -391,9 +386,29 @@ func (rd *reading) pinned(pos int) []span {
 // alert reads the name of an alert: one of the inventory, however spoken, or a
 // word that is written like one.
 func (rd *reading) alert(pos int) []span {
-	out := rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.alerts })
-	if len(out) > 0 {
-		return out
+	if rd.inv != nil && rd.inv.alerts.maxLen > 0 {
+		x := &rd.inv.alerts
+		if out := rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.alerts }); len(out) > 0 {
+			return out
+		}
+		// Spoken names are made of common words, so several are tried together.
+		key := ""
+		var out []span
+		for end := pos + 1; end <= len(rd.tokens) && end <= pos+5; end++ {
+			w := rd.tokens[end-1].text
+			if !hasLetter(w) || w == "alert" || w == "alerts" || end == pos+1 && rd.r.idle[w] {
+				break
+			}
+			if key += squash(w); len(key) < 8 || end == pos+1 && rd.r.lists[listUnit].next[w] != nil {
+				continue
+			}
+			if near := rd.near(x, key, end-pos); near.name != "" {
+				out = append(out, span{end: end, val: near.name, cost: near.cost, known: true})
+			}
+		}
+		if len(out) > 0 {
+			return out
+		}
 	}
 	if said := rd.tokens[pos].said; isCamel(said) {
 		return []span{{end: pos + 1, val: said, known: true}}
@@ -667,4 +682,36 @@ func (rd *reading) newName(pos int) []span {
 		cost = 0.05
 	}
 	return []span{{end: pos + 1, val: t.text, cost: cost}}
+}
+
+// exception reads the class of an exception: a word written like one, or the
+// words of one with "exception" behind.
+func (rd *reading) exception(pos int) []span {
+	said := rd.tokens[pos].said
+	if isCamel(said) {
+		for _, suffix := range [...]string{"Error", "Exception", "Fault", "Failure", "Panic", "Timeout"} {
+			if strings.HasSuffix(said, suffix) {
+				return []span{{end: pos + 1, val: said, known: true}}
+			}
+		}
+		return nil
+	}
+	var b strings.Builder
+	for end := pos + 1; end <= len(rd.tokens) && end <= pos+4; end++ {
+		w := rd.tokens[end-1].text
+		if !isTag(w) || rd.r.idle[w] || strings.ContainsAny(w, ".-_+") {
+			return nil
+		}
+		if w == "exceptions" {
+			w = "exception"
+		}
+		b.WriteString(strings.ToUpper(w[:1]) + w[1:])
+		if w == "exception" {
+			if end == pos+1 {
+				return nil
+			}
+			return []span{{end: end, val: b.String(), known: true}}
+		}
+	}
+	return nil
 }

@@ -43,6 +43,7 @@ var builtinTypes = map[string]string{
 	"moment":     "a clock, a day, or both: yesterday at six pm",
 	"hour":       "like moment, also a bare number: (since) nine",
 	"percentile": "p99, 95th percentile: the number",
+	"exception":  "the class of an exception: TimeoutError, null pointer exception",
 	"quoted":     "the words between quotes",
 	"phrase":     "up to six words as they were said",
 	"new_name":   "a name for something that does not exist yet",
@@ -60,6 +61,7 @@ const (
 	costNameTypo  = 0.06
 	costNoise     = 0.02 // a word said twice, a courtesy mistyped
 	costCorrected = 0.05 // somebody changed their mind in the middle
+	costAside     = 0.06 // a clause that sets the scene
 	costPart      = 0.12 // a name of which only a part was said
 	costUnknown   = 0.30
 	costPerWord   = 0.05  // of an unknown name: the shorter is the likelier
@@ -138,6 +140,9 @@ func (t *phrases) each(tokens []token, pos int, f func(end int, value string)) {
 		}
 	}
 }
+
+// starts reports a word that opens a phrase.
+func (t *phrases) starts(word string) bool { return t.next[word] != nil }
 
 // longest returns the end of the longest phrase at pos, pos where there is none.
 func (t *phrases) longest(tokens []token, pos int) int {

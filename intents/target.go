@@ -232,7 +232,7 @@ func (rd *reading) qualified(word string, end int) (span, bool) {
 
 // misspelt repairs a name, unless all its words mean something by themselves.
 func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool) {
-	if rd.fuzzy >= maxFuzzy || len(key) < 3 {
+	if len(key) < 3 {
 		return span{}, false
 	}
 	for i := pos; i < end; i++ {
@@ -258,20 +258,53 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 			return span{}, false
 		}
 	}
-	rd.fuzzy++
-	name, d, ok := x.repair(key)
-	if ok {
-		return span{end: end, val: targetVal{names: []string{name}}, cost: costNameTypo * float32(d)}, true
-	}
-	name, far, ok := x.sounds(key)
-	if !ok {
+	near := rd.near(x, key, end-pos)
+	if near.name == "" {
 		return span{}, false
 	}
-	v := targetVal{names: []string{name}}
-	if far > sureSound {
+	v := targetVal{names: []string{near.name}}
+	if near.far > sureSound {
 		v.guess = joinSaid(rd.tokens[pos:end])
 	}
-	return span{end: end, val: v, cost: costNameTypo + 0.4*far}, true
+	return span{end: end, val: v, cost: near.cost}, true
+}
+
+// nearName is the name that a word was repaired to, "" where there is none.
+type nearName struct {
+	name string
+	cost float32
+	far  float32 // of the sound, 0 for a slip of the fingers
+}
+
+// near finds the name that key is a misspelling or mishearing of. A sentence is
+// read many ways and asks for the same words again and again.
+func (rd *reading) near(x *nameIndex, key string, words int) nearName {
+	at := nearKey{x, key}
+	if n, ok := rd.nearby[at]; ok {
+		return n
+	}
+	if rd.fuzzy >= maxFuzzy {
+		return nearName{}
+	}
+	rd.fuzzy++
+	var n nearName
+	if name, d, ok := x.repair(key); ok {
+		n = nearName{name: name, cost: costNameTypo * float32(d)}
+	} else if words <= 3 {
+		if name, far, ok := x.sounds(key); ok {
+			n = nearName{name: name, cost: costNameTypo + 0.4*far, far: far}
+		}
+	}
+	if rd.nearby == nil {
+		rd.nearby = map[nearKey]nearName{}
+	}
+	rd.nearby[at] = n
+	return n
+}
+
+type nearKey struct {
+	x   *nameIndex
+	key string
 }
 
 // sureSound is the distance up to which a misheard name may also be written to.

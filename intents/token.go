@@ -67,6 +67,9 @@ func (r *Recognizer) tokenize(text string) (tokens []token, question, quoted boo
 		}
 		question = strings.HasSuffix(strings.TrimRight(chunk, `"')*_`+"`"), "?")
 		tokens = r.appendChunk(tokens, chunk)
+		if c := chunk[len(chunk)-1]; len(tokens) > first && at < len(text) && (c == '.' || c == '!' || c == '?') && !in {
+			tokens = append(tokens, word(",")) // the end of a sentence before others
+		}
 		for i := first; i < len(tokens); i++ {
 			tokens[i].from, tokens[i].to = int32(from), int32(at)
 			if in {

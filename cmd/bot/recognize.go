@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -23,12 +24,16 @@ const maxLine = 1 << 20
 
 func recognizeCommand(e *env) *cobra.Command {
 	var file, lang, config string
+	var explain bool
 	cmd := &cobra.Command{
-		Use:   "recognize [--inventory FILE] [--lang en]",
+		Use:   "recognize [--inventory FILE] [--lang en] [--explain]",
 		Short: "Read sentences as JSON lines, write what they mean",
 		Long: `Read JSON lines {"text": "…"} and write one JSON line each: what the sentence
 means. Names come from --inventory, or from the cluster of the current
-kubeconfig context.`,
+kubeconfig context.
+
+--explain writes how each sentence was read instead, for people: the template,
+the words behind each slot, what was repaired, and why not the next reading.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if lang != "en" {
@@ -42,10 +47,11 @@ kubeconfig context.`,
 			if err != nil {
 				return err
 			}
-			return recognize(e.in, e.out, intents.NewRecognizer(catalogue), inv)
+			return recognize(e.in, e.out, intents.NewRecognizer(catalogue), inv, explain)
 		},
 	}
 	cmd.Flags().StringVar(&file, "inventory", "", "YAML file with the names that exist")
+	cmd.Flags().BoolVar(&explain, "explain", false, "tell how each sentence was read")
 	cmd.Flags().StringVar(&lang, "lang", "en", "language")
 	cmd.Flags().StringVar(&config, "config", e.getenv("FIRSTMATE_CONFIG"), "configuration file (environment: FIRSTMATE_CONFIG)")
 	return cmd
@@ -86,7 +92,7 @@ func recognizeInventory(ctx context.Context, e *env, file, config string) (*inte
 }
 
 // recognize answers each line with a line.
-func recognize(in io.Reader, out io.Writer, r *intents.Recognizer, inv *intents.Inventory) error {
+func recognize(in io.Reader, out io.Writer, r *intents.Recognizer, inv *intents.Inventory, explain bool) error {
 	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, maxLine)
 	w := bufio.NewWriter(out)
@@ -101,6 +107,12 @@ func recognize(in io.Reader, out io.Writer, r *intents.Recognizer, inv *intents.
 		}
 		if err := json.Unmarshal(sc.Bytes(), &line); err != nil {
 			return fault.Wrap(err, fault.Usage, "Line %d is not a JSON object like {\"text\": \"scale web to five\"}: %v.", n, err)
+		}
+		if explain {
+			if _, err := fmt.Fprintln(out, r.Explain(line.Text, inv, intents.Expect{})); err != nil {
+				return err
+			}
+			continue
 		}
 		res := r.Recognize(line.Text, inv, intents.Expect{})
 		res.Text = line.Text
