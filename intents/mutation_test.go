@@ -22,7 +22,8 @@ import (
 //     So for a value of two words that loses one ("twenty five", "search api"):
 //     what is left is a whole value, and nobody can hear that it had been longer.
 //     A tag, an image and the name of something new can be any word.
-//   - added: "staging" in the place of a word without a value says where.
+//   - added: "staging" in the place of a word without a value says where, a name
+//     there is one name more. What was said before stays as it was.
 //   - asked: The word that was asked for, or that makes known what was unknown.
 //   - role: "by", "to", "up", "more", "version" and the like say what a number is.
 //     One in the place of another word gives the same number another part to play.
@@ -72,9 +73,9 @@ var verbs = map[string][]string{
 	"resume": {"resume"}, "continue": {"resume"}, "promote": {"promote"}, "delete": {"delete_pod"}, "kill": {"delete_pod"}, "drain": {"drain"}, "cordon": {"cordon"}, "uncordon": {"uncordon"},
 	"silence": {"alert_silence"}, "mute": {"alert_silence"}, "unmute": {"alert_unsilence"}, "unsilence": {"alert_unsilence"}, "acknowledge": {"alert_ack"}, "ack": {"alert_ack"},
 	"create": {"create"}, "run": {"create", "deploy", "scale"}, "autoscale": {"autoscale"}, "double": {"scale"}, "halve": {"scale"}, "undo": {"rollback", "undo"}, "ship": {"deploy"}, "upgrade": {"deploy"},
-	"check": {"status"}, "show": {}, "list": {}, "describe": {"status"}, "graph": {}, "status": {}, "stop": {}, "cancel": {}, "set": {}, "bring": {}, "order": {},
+	"check": {"status"}, "show": {}, "list": {}, "describe": {"status"}, "graph": {}, "status": {}, "stop": {"pause"}, "cancel": {}, "set": {}, "bring": {}, "order": {},
 	// what stands where a verb may stand
-	"is": {}, "make": {}, "do": {}, "use": {}, "switch": {}, "turn": {}, "give": {}, "add": {}, "go": {}, "say": {},
+	"is": {}, "make": {}, "do": {}, "use": {}, "switch": {}, "turn": {}, "give": {}, "add": {}, "go": {}, "say": {}, "any": {},
 }
 
 var (
@@ -128,25 +129,47 @@ func newValues(inv *Inventory) values {
 	return v
 }
 
-// kind of a word as a value: "name", "number", "place", "direction", "which" or "".
-func (v values) kind(word string) string {
-	if _, err := strconv.ParseFloat(strings.TrimPrefix(word, "v"), 64); err == nil {
-		return "number"
-	}
+// kinds of value that a word can be: "name", "number", "place", "direction", "which".
+func (v values) kinds(word string) []string {
+	var out []string
 	d := v.inv.Data()
-	switch {
-	case slices.Contains(units, word), slices.Contains(tens, word), slices.Contains([]string{"half", "latest", "an"}, word):
-		return "number"
-	case slices.Contains([]string{"it", "them", "all", "everything", "both"}, word):
-		return "name"
-	case slices.Contains(d.Namespaces, word), d.NamespaceAliases[word] != "", slices.Contains(d.Clusters, word):
-		return "place"
-	case slices.Contains([]string{"up", "down", "more", "fewer", "off", "double", "halve", "add", "remove"}, word):
-		return "direction"
-	case slices.Contains([]string{"oldest", "evicted", "crashing", "all"}, word):
-		return "which"
-	case v.parts[word], strings.ContainsAny(word, "-"), strings.EqualFold(word, "HighErrorRate"):
-		return "name"
+	in := func(list ...string) bool { return slices.Contains(list, word) }
+	for _, k := range []struct {
+		name string
+		is   bool
+	}{
+		{"number", isNumber(word) || in(units...) || in(tens...) || in("half", "latest", "an")},
+		{"name", in("it", "them", "all", "everything", "both") || v.parts[word] || strings.Contains(word, "-") && !isNumber(word)},
+		{"place", in(d.Namespaces...) || d.NamespaceAliases[word] != "" || in(d.Clusters...)},
+		{"direction", in("up", "down", "more", "fewer", "off", "double", "halve", "add", "remove", "increase")},
+		{"which", in("oldest", "latest", "newest", "evicted", "crashing", "all")},
+	} {
+		if k.is {
+			out = append(out, k.name)
+		}
+	}
+	return out
+}
+
+func isNumber(word string) bool {
+	_, err := strconv.ParseFloat(strings.TrimPrefix(word, "v"), 64)
+	return err == nil
+}
+
+// target is what a word names, "" where it names nothing.
+func (v values) target(word string) string {
+	switch word {
+	case "it":
+		return TargetIt
+	case "them", "both":
+		return TargetThem
+	case "all", "everything":
+		return TargetAll
+	}
+	for _, w := range v.inv.Data().Workloads {
+		if w.Name == word || slices.Contains(w.Aliases, word) {
+			return w.Name
+		}
 	}
 	return ""
 }
@@ -188,8 +211,7 @@ var numbers = slotsOf["number"][:8]
 // allowed says which of the rules above lets a mutation act, "" where none does.
 func (v values) allowed(r *Recognizer, l labelled, m mutant, got Result) string {
 	was, is := deeds(l.intent, l.slots, l.open), deeds(got.Intent, got.Slots, l.open)
-	reads := func(d deed) bool { return !r.writes(d.intent) }
-	acted, act := slices.DeleteFunc(slices.Clone(was), reads), slices.DeleteFunc(slices.Clone(is), reads)
+	acted, act := writing(r, was), writing(r, is)
 	if l.ask != "" {
 		acted = nil
 	}
@@ -212,8 +234,15 @@ func (v values) allowed(r *Recognizer, l labelled, m mutant, got Result) string 
 		}
 	}
 	// Several names become one, or everything.
-	if v.kind(m.was) == "name" && (v.kind(m.is) == "name" || m.is == "") && reflect.DeepEqual(onAnything(acted), onAnything(act)) {
-		return "value"
+	if reflect.DeepEqual(onAnything(acted), onAnything(act)) {
+		if slices.Contains(v.kinds(m.was), "name") && (slices.Contains(v.kinds(m.is), "name") || m.is == "") {
+			return "value"
+		}
+		// A name more: all that was there, and the one that was said.
+		had := append(targetsOf(acted), v.target(m.is))
+		if slices.Sort(had); had[0] != "" && (slices.Equal(slices.Compact(had), targetsOf(act)) || v.target(m.is) == TargetAll && slices.Equal(targetsOf(act), []string{TargetAll})) {
+			return "added"
+		}
 	}
 	if len(was) == 1 && len(act) == 1 && l.ask != "" && was[0].intent == act[0].intent {
 		if d := differ(was[0], act[0]); subset(d, append([]string{"unknown_target", l.ask, "target"}, numbers...)) && m.is != "" {
@@ -228,10 +257,11 @@ func (v values) allowed(r *Recognizer, l labelled, m mutant, got Result) string 
 				less := true // nothing new but what the verb itself says
 				for k, to := range is[i].slots {
 					had := was[i].slots[k]
-					less = less && (reflect.DeepEqual(had, to) || k == "factor" || k == "target" && (had == nil || had == TargetCluster) && (to == TargetIt || to == TargetThem || to == TargetAll) ||
+					where := slices.Contains(slotsOf["place"], k) && slices.ContainsFunc(slotsOf["place"], func(p string) bool { return was[i].slots[p] == to })
+					less = less && (where || reflect.DeepEqual(had, to) || k == "factor" || k == "target" && (had == nil || had == TargetCluster) && (to == TargetIt || to == TargetThem || to == TargetAll) ||
 						slices.Contains(numbers, k) && slices.ContainsFunc(numbers, func(n string) bool { return was[i].text(n) == is[i].text(k) }))
 				}
-				fits = fits && (sameDeed(was[i], is[i]) || less && (reads(is[i]) || slices.Contains(starts, is[i].intent)))
+				fits = fits && (sameDeed(was[i], is[i]) || less && (!r.writes(is[i].intent) || slices.Contains(starts, is[i].intent)))
 			}
 			if fits {
 				return "verb"
@@ -248,34 +278,63 @@ func (v values) allowed(r *Recognizer, l labelled, m mutant, got Result) string 
 // there is none.
 func (v values) changed(was, is deed, m mutant) string {
 	d := differ(was, is)
-	kind, now := v.kind(m.was), v.kind(m.is)
-	if kind == "number" && slices.Contains([]string{"to", "for", "a", "two"}, m.is) {
-		now = kind // these are heard for numbers
-	}
-	if slices.Contains(empty, m.is) || kind == "name" && slices.Contains(roles, m.is) {
-		now = kind // as good as taken away
+	before, now := v.kinds(m.was), v.kinds(m.is)
+	both := func(kind string) bool {
+		switch {
+		case !slices.Contains(before, kind):
+			return false
+		case m.is == "", slices.Contains(now, kind), slices.Contains(empty, m.is): // gone, or as good as gone
+			return true
+		case kind == "number":
+			return slices.Contains([]string{"to", "for", "a", "two"}, m.is) // heard for numbers
+		case kind == "name":
+			return slices.Contains(roles, m.is) // half of a name gave way to "up"
+		}
+		return false
 	}
 	if was.intent != is.intent {
 		// "web to 2.3" is no count, "web version 5" is none either.
-		if subset(d, numbers) && (kind == "number" && (strings.Contains(m.is, ".") || m.is == "latest") || slices.Contains(roles, m.is)) {
+		if subset(d, numbers) && (slices.Contains(before, "number") && (strings.Contains(m.is, ".") || m.is == "latest") || slices.Contains(roles, m.is)) {
 			return "role"
 		}
 		return ""
 	}
-	for _, free := range []string{"version", "image", "name", "alert", "pod", "query", "filter"} {
+	for _, free := range []string{"version", "image", "name", "pod", "query", "filter"} {
 		if subset(d, []string{free}) && strings.EqualFold(is.text(free), m.is) {
 			return "value"
 		}
 	}
-	switch {
-	case kind != "" && subset(d, slotsOf[kind]) && (m.is == "" || now == kind):
+	// An alert that nobody knows is as it was said, and nothing can come of it.
+	if subset(d, []string{"alert"}) && strings.Contains(strings.ToLower(m.text), strings.ToLower(is.text("alert"))) {
 		return "value"
-	case kind != "place" && v.kind(m.is) == "place" && subset(d, []string{"namespace"}) && was.slots["namespace"] == nil:
+	}
+	for kind, in := range slotsOf {
+		if both(kind) && subset(d, in) {
+			return "value"
+		}
+	}
+	isPlace := slices.Contains(now, "place")
+	switch {
+	case isPlace && subset(d, []string{"namespace"}) && was.slots["namespace"] == nil:
 		return "added"
-	case m.is != "" && slices.Contains(roles, m.is) && subset(d, numbers):
+	case slices.Contains(before, "place") && subset(d, []string{"namespace", "target"}) && was.slots["target"] == nil && is.text("target") == v.target(m.is):
+		return "value" // where it was, now in what
+	case slices.Contains(now, "number") && len(d) == 1 && was.slots[d[0]] == nil && is.text(d[0]) == m.is:
+		return "added"
+	case m.is != "" && slices.Contains(roles, m.is) && subset(d, append([]string{"duration"}, numbers...)):
 		return "role"
 	}
 	return ""
+}
+
+// targetsOf lists what is acted on, sorted.
+func targetsOf(ds []deed) []string {
+	var out []string
+	for _, d := range ds {
+		out = append(out, d.text("target"))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (d deed) text(slot string) string { return Slots(d.slots).String(slot) }
