@@ -1,6 +1,9 @@
 package intents
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // maxConnectors bounds the places where a sentence may be parted into steps.
 const maxConnectors = 6
@@ -85,8 +88,13 @@ func (rd *reading) elided(before *said, part []token) ([]parsed, bool) {
 	}
 	full := append(slices.Clone(before.tokens[:before.p.head]), part...)
 	step, ok := rd.step(full)
-	if !ok || len(step) != 1 || step[0].intent != before.p.intent || step[0].slots.Has("unknown_target") {
+	if !ok || len(step) != 1 || step[0].intent != before.p.intent || step[0].cost > costElided || step[0].slots.Has("unknown_target") {
 		return nil, false
+	}
+	for _, name := range step[0].slots.Targets() {
+		if name == TargetAll || strings.HasPrefix(name, "@") {
+			return nil, false // "it and everything" is no two steps
+		}
 	}
 	return step, true
 }

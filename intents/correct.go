@@ -97,22 +97,35 @@ const maxAside = 9
 // comma: "traffic is nuts, double checkout", "drain node-2, the disk is smoking".
 // Such a clause holds a verb, and nothing that could ask for, forbid or put off
 // an act.
-func (rd *reading) besides(tokens []token) (parsed, bool) {
+func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 	for i, t := range tokens {
 		if t.text != "," || i == 0 || i == len(tokens)-1 {
 			continue
 		}
 		for _, c := range [...]struct{ rest, clause []token }{{tokens[i+1:], tokens[:i]}, {tokens[:i], tokens[i+1:]}} {
-			if !rd.aside(c.clause) {
+			behind := c.clause[0].from > c.rest[0].from
+			if !behind {
+				if p, ok := rd.topic(c.clause, c.rest); ok { // "the checkout, roll it back"
+					return []parsed{p}, nil
+				}
+			}
+			if !rd.aside(c.clause) || len(c.clause) == 1 && behind {
 				continue
 			}
-			if p, ok := rd.sure(c.rest); ok && p.head > 0 && rd.r.c.intents[p.intent].spec.Risk != RiskNone {
-				p.cost += costAside
-				return p, true
+			best, steps := rd.understand(c.rest, depth-1)
+			if steps != nil {
+				return nil, steps
 			}
+			if len(best) == 0 || unknownTarget(best[0]) || best[0].answer || best[0].head == 0 || rd.r.c.intents[best[0].intent].spec.Risk == RiskNone {
+				continue
+			}
+			for i := range best {
+				best[i].cost += costAside
+			}
+			return best, nil
 		}
 	}
-	return parsed{}, false
+	return nil, nil
 }
 
 // aside reports a clause that only sets the scene.
@@ -126,7 +139,7 @@ func (rd *reading) aside(clause []token) bool {
 			return false
 		}
 		// "that release broke it" speaks of a thing, "release it" asks for it.
-		if rd.r.acting[t.text] && rd.r.asideVerbs.longest(clause, i) == i && (i == 0 || !rd.r.article.starts(clause[i-1].text)) {
+		if rd.r.acting[t.text] && rd.r.asideVerbs.longest(clause, i) == i && !rd.noun(clause, i) {
 			return false
 		}
 		if rd.inv != nil {
@@ -141,4 +154,60 @@ func (rd *reading) aside(clause []token) bool {
 		return !known && hasLetter(clause[0].text) && rd.name(0) == nil
 	}
 	return verb
+}
+
+// noun reports a word that an article, or "to", makes no request.
+func (rd *reading) noun(clause []token, i int) bool {
+	for j := i - 1; j >= max(0, i-2); j-- {
+		if w := clause[j].text; rd.r.article.starts(w) || w == "to" {
+			return true
+		}
+	}
+	return false
+}
+
+// topic reads a clause that names a thing, and a request that takes it up with
+// "it": "the checkout is bad, roll it back".
+func (rd *reading) topic(clause, rest []token) (parsed, bool) {
+	at := slices.IndexFunc(rest, func(t token) bool { return t.text == "it" || t.text == "that" || t.text == "them" })
+	if at < 0 || len(clause) > maxAside {
+		return parsed{}, false
+	}
+	for i, t := range clause {
+		if rd.r.asideNever.longest(clause, i) > i || rd.r.acting[t.text] && i == 0 {
+			return parsed{}, false
+		}
+	}
+	from, to := 0, 0 // the longest name of the clause, which must hold no other
+	rd.tokens = clause
+	rd.noise = rd.noise[:0]
+	for range clause {
+		rd.noise = append(rd.noise, false)
+	}
+	for i := 0; i < len(clause); i++ {
+		end := i
+		for _, s := range slices.Concat(rd.name(i), rd.pod(i), rd.indexed(i, func(v *Inventory) *nameIndex { return &v.nodes })) {
+			if s.cost < costPart {
+				end = max(end, s.end)
+			}
+		}
+		if end == i {
+			continue
+		}
+		if to > 0 {
+			return parsed{}, false
+		}
+		from, to = i, end
+		i = end - 1
+	}
+	if to == 0 {
+		return parsed{}, false
+	}
+	full := slices.Concat(rest[:at], clause[from:to], rest[at+1:])
+	p, ok := rd.sure(full)
+	if !ok || p.head == 0 {
+		return parsed{}, false
+	}
+	p.cost += costAside
+	return p, true
 }

@@ -36,6 +36,7 @@ type wordLists struct {
 	correction         []string // "no wait": what follows replaces what was said
 	asideVerbs         []string // what makes words a clause of their own
 	asideNever         []string // what such a clause must not hold
+	unguarded          []string // hold a word that forbids acts, and forbid none
 	idle               []string // words that a frame of a reading intent may skip
 
 	guardStart, guardAnywhere []string
@@ -296,7 +297,7 @@ func (l *loader) wordList(key string, k, v *yaml.Node) {
 		"lead": &w.lead, "filler": &w.filler, "tail": &w.tail, "article": &w.article,
 		"kind_before": &w.kindBefore, "kind_after": &w.kindAfter, "and": &w.and,
 		"never_names": &w.never, "never_repaired": &w.inflected, "counted": &w.counted,
-		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever,
+		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "unguarded": &w.unguarded, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever,
 	}[key]
 	if !ok {
 		l.errorf(k, "unknown key %q in words", key)
@@ -555,6 +556,7 @@ func (l *loader) check() {
 				l.errorAt(at, "intent %s: slot %s: unknown type %q", name, slot, s.typ)
 			}
 			for _, o := range s.or {
+				o, _, _ = strings.Cut(o, "=")
 				if _, ok := d.slots[o]; !ok {
 					l.errorAt(at, "intent %s: slot %s: or: no slot %q", name, slot, o)
 				}

@@ -312,7 +312,7 @@ func (x *nameIndex) sounds(key string) (name string, distance float32, ok bool) 
 	counts := countSounds(said)
 	best, second := 1000, 1000
 	first := firstClass(said)
-	for l := max(2, len(said)-3); l <= len(said)+3; l++ {
+	for l := max(2, len(said)-4); l <= len(said)+4; l++ {
 		for _, i := range x.bySound[soundKey{l, first}] {
 			n := &x.names[i]
 			longer := max(l, len(said))

@@ -438,6 +438,10 @@ func (rd *reading) answers(p *parsed) bool {
 			return false
 		}
 		p.intent = "amend"
+	case "deny": // "don't restart web": no act, and no answer unless one is waited for
+		if !rd.open.Confirm {
+			return false
+		}
 	default:
 		if rd.open.Slot != p.intent || rd.open.Intent == "" {
 			return false

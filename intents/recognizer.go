@@ -29,6 +29,8 @@ type Recognizer struct {
 	guardS     *phrases
 	guardA     *phrases
 	chain      *phrases
+	unguarded  *phrases // "no more than": a limit, no negation
+	heardAs    *phrases // several words that are one misheard
 	asideVerbs *phrases // what makes a clause one: "is", "looks"
 	asideNever *phrases // what a clause that is dropped must not hold
 	correction *phrases // "no wait", "I mean": what follows replaces
@@ -61,7 +63,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	r := &Recognizer{
 		c: c, a: compile(c),
 		lead: newPhrases(w.lead), filler: newPhrases(w.filler), tail: newPhrases(w.tail), reason: newPhrases(w.reason),
-		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), asideNever: newPhrases(w.asideNever),
+		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), unguarded: newPhrases(w.unguarded), heardAs: &phrases{}, asideNever: newPhrases(w.asideNever),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
 		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
@@ -85,6 +87,10 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	for _, right := range slices.Sorted(maps.Keys(w.asr)) {
 		if id, ok := r.a.words[right]; ok {
 			for _, said := range w.asr[right] {
+				if strings.Contains(said, " ") {
+					r.heardAs.add(said, right)
+					continue
+				}
 				r.heard[said] = append(r.heard[said], id)
 			}
 		}
@@ -96,7 +102,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	}
 	for _, s := range c.templates {
 		if c.intents[s.intent].spec.Risk == RiskWrite {
-			s.node.literals(c.rules, r.acting)
+			s.node.opening(c.rules, r.acting)
 		}
 	}
 	for w := range r.idle {
@@ -156,6 +162,7 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	}
 	text = r.signs.Replace(text)
 	tokens, question, quoted := r.tokenize(text)
+	tokens = r.rejoin(tokens)
 	if len(tokens) == 0 {
 		return res, false
 	}
@@ -163,23 +170,17 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	defer r.release(rd)
 	rd.text = text
 	rd.explain = why != nil
-	from, to := r.guard(tokens)
+	from, to := rd.guard(tokens)
 	rd.guarded = quoted || to > from
 	if why != nil {
 		why.guarded(rd, tokens[from:to], quoted)
 	}
-	best := rd.parse(tokens)
-	if len(best) == 0 || best[0].slots.Has("unknown_target") || best[0].twice {
-		if p, ok := rd.corrected(tokens); ok {
-			best = []parsed{p}
-		} else if p, ok := rd.besides(tokens); ok {
-			best = []parsed{p}
-		} else if steps := rd.chain(tokens); steps != nil && (len(best) == 0 || !slices.ContainsFunc(steps, unknownTarget)) {
-			if why != nil {
-				why.chain(r, steps)
-			}
-			return r.chained(res, steps), true
+	best, steps := rd.understand(tokens, 2)
+	if steps != nil {
+		if why != nil {
+			why.chain(r, steps)
 		}
+		return r.chained(res, steps), true
 	}
 	if why != nil {
 		why.readings(r, best)
@@ -194,17 +195,44 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	return r.result(res, best), true
 }
 
+// understand reads tokens as one sentence, as one that is corrected in the
+// middle, as one with a clause beside it, or as several steps. depth bounds the
+// clauses that are dropped.
+func (rd *reading) understand(tokens []token, depth int) (best, steps []parsed) {
+	best = rd.parse(tokens)
+	if len(best) > 0 && !unknownTarget(best[0]) && !best[0].twice {
+		return best, nil
+	}
+	if p, ok := rd.corrected(tokens); ok {
+		return []parsed{p}, nil
+	}
+	if depth > 0 {
+		if b, s := rd.besides(tokens, depth); len(b)+len(s) > 0 {
+			return b, s
+		}
+	}
+	if steps := rd.chain(tokens); steps != nil && (len(best) == 0 || !slices.ContainsFunc(steps, unknownTarget)) {
+		if len(steps) == 1 {
+			return steps, nil
+		}
+		return nil, steps
+	}
+	return best, nil
+}
+
 func unknownTarget(p parsed) bool { return p.slots.Has("unknown_target") }
 
 // guard finds the words that make a sentence speak about an act without wanting
 // it: from and to are equal where there are none.
-func (r *Recognizer) guard(tokens []token) (from, to int) {
+func (rd *reading) guard(tokens []token) (from, to int) {
+	r := rd.r
+	rd.tokens = tokens
 	// Polite phrases hide the words they are made of: "if you don't mind".
 	polite := make([]bool, len(tokens)+1)
 	starts := make([]bool, len(tokens)+1)
 	starts[0] = true
 	for i := range tokens {
-		for _, t := range [...]*phrases{r.lead, r.filler, r.tail} {
+		for _, t := range [...]*phrases{r.lead, r.filler, r.tail, r.unguarded} {
 			end := t.longest(tokens, i)
 			if end > i+1 {
 				for j := i; j < end; j++ {
@@ -217,6 +245,16 @@ func (r *Recognizer) guard(tokens []token) (from, to int) {
 			r.filler.each(tokens, i, func(e int, _ string) { starts[e] = true })
 			if tokens[i].text == "," {
 				starts[i+1] = true
+			}
+		}
+	}
+	for i, t := range tokens[:len(tokens)-1] {
+		if t.text != "until" && t.text != "till" {
+			continue
+		}
+		for _, s := range rd.moment(i+1, true) { // how long, and not when: no template puts an act off
+			for j := i; j < s.end; j++ {
+				polite[j] = true
 			}
 		}
 	}
@@ -292,11 +330,17 @@ func (r *Recognizer) ask(p parsed) string {
 		if !s.required {
 			continue
 		}
-		if !p.slots.Has(name) && !slices.ContainsFunc(s.or, p.slots.Has) {
+		if !p.slots.Has(name) && !slices.ContainsFunc(s.or, p.slots.says) {
 			return name
 		}
 	}
 	return ""
+}
+
+// says reports a slot, or with "slot=value" a slot of that value.
+func (s Slots) says(what string) bool {
+	slot, value, exact := strings.Cut(what, "=")
+	return s.Has(slot) && (!exact || s.String(slot) == value)
 }
 
 // chained makes one result of several steps.

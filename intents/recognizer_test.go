@@ -164,6 +164,9 @@ func TestFramed(t *testing.T) {
 			for _, s := range c.Say {
 				text := strings.TrimRight(s.text, ".!?")
 				for _, frame := range frames {
+					if strings.Contains(text, "until") && (strings.HasSuffix(frame, "midnight") || strings.HasSuffix(frame, "row") || strings.HasSuffix(frame, "day")) {
+						continue // "until monday at midnight" says how long
+					}
 					n++
 					framed := strings.ReplaceAll(frame, "%s", text)
 					if got := r.Recognize(framed, inv, Expect{}); r.writes(got.Intent) {

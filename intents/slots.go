@@ -46,7 +46,7 @@ func (r *Recognizer) bindTypes() {
 		"duration": (*reading).length, "period": (*reading).unitLength, "clock": (*reading).clock,
 		"moment":     func(rd *reading, pos int) []span { return rd.moment(pos, false) },
 		"hour":       func(rd *reading, pos int) []span { return rd.moment(pos, true) },
-		"percentile": (*reading).percentile, "quoted": (*reading).quoted, "exception": (*reading).exception, "phrase": (*reading).phrase, "new_name": (*reading).newName,
+		"percentile": (*reading).percentile, "quoted": (*reading).quoted, "exception": (*reading).exception, "port": (*reading).port, "image_path": (*reading).imagePath, "phrase": (*reading).phrase, "new_name": (*reading).newName,
 	}
 	for _, name := range r.a.types {
 		fn := r.types[name]
@@ -266,6 +266,20 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 			out = append(out, span{end: end, val: name, known: true})
 		}
 	}
+	// "note two", "cube system"
+	key = squash(rd.tokens[pos].text)
+	for end := pos + 2; len(out) == 0 && end <= len(rd.tokens) && end <= pos+3; end++ {
+		w := rd.tokens[end-1].text
+		if !hasLetter(w) || rd.r.idle[rd.tokens[pos].text] || rd.r.acting[rd.tokens[pos].text] {
+			break
+		}
+		if key += squash(w); len(key) < 5 || len(key) > x.maxLen+4 {
+			continue
+		}
+		if near := rd.near(x, key, 2); near.name != "" && near.far <= sureSound {
+			return []span{{end: end, val: near.name, cost: near.cost, known: true}}
+		}
+	}
 	t := rd.tokens[pos].text
 	if len(out) > 0 || rd.r.never[t] || len(t) < 5 || rd.r.isNumberWord(t) {
 		return out
@@ -442,7 +456,7 @@ func (rd *reading) anyAlert(pos int) []span {
 		if !hasLetter(w) || rd.r.article.next[w] != nil || w == "alert" || w == "alerts" {
 			break
 		}
-		out = append(out, span{end: end, val: joinSaid(rd.tokens[pos:end]), cost: 0.04 + 0.02*float32(end-pos)})
+		out = append(out, span{end: end, val: joinSaid(rd.tokens[pos:end]), cost: 0.14 + 0.02*float32(end-pos)})
 	}
 	return out
 }
@@ -714,4 +728,46 @@ func (rd *reading) exception(pos int) []span {
 		}
 	}
 	return nil
+}
+
+// port reads a port as it is said: a number, or its digits in ones and pairs.
+func (rd *reading) port(pos int) []span {
+	digits, end := "", pos
+	for end < len(rd.tokens) && len(digits) < 5 {
+		t := rd.tokens[end].text
+		if t == "oh" || t == "o" {
+			if digits == "" {
+				break
+			}
+			digits, end = digits+"0", end+1
+			continue
+		}
+		n, e, ok := rd.r.numeral(rd.tokens, end)
+		if !ok || digits != "" && (n > 99 || len(digits) > 3) {
+			break
+		}
+		digits, end = digits+strconv.Itoa(n), e
+		if n > 99 {
+			break
+		}
+	}
+	if n, err := strconv.Atoi(digits); err == nil && n > 0 && n < 1<<16 {
+		return []span{{end: end, val: n}}
+	}
+	return nil
+}
+
+// imagePath reads an image with a folder, which is no namespace of ours.
+func (rd *reading) imagePath(pos int) []span {
+	t := rd.tokens[pos]
+	folder, name, ok := strings.Cut(t.text, "/")
+	if !ok || !isTag(folder) || strings.Contains(name, "//") || !isTag(strings.ReplaceAll(name, "/", "-")) || !hasLetter(folder) || !hasLetter(name) {
+		return nil
+	}
+	if rd.inv != nil {
+		if _, place := rd.inv.namespaces.exact[squash(folder)]; place {
+			return nil
+		}
+	}
+	return []span{{end: pos + 1, val: t.said, cost: 0.01}}
 }

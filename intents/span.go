@@ -43,6 +43,8 @@ var builtinTypes = map[string]string{
 	"moment":     "a clock, a day, or both: yesterday at six pm",
 	"hour":       "like moment, also a bare number: (since) nine",
 	"percentile": "p99, 95th percentile: the number",
+	"port":       "a port, also digit by digit: 8080, eighty eighty",
+	"image_path": "an image with a folder and without a tag: acme/api",
 	"exception":  "the class of an exception: TimeoutError, null pointer exception",
 	"quoted":     "the words between quotes",
 	"phrase":     "up to six words as they were said",
@@ -59,10 +61,11 @@ const (
 	costHeard     = 0.10 // what speech recognisers make of a word
 	costTypo      = 0.15
 	costNameTypo  = 0.06
-	costNoise     = 0.02 // a word said twice, a courtesy mistyped
-	costCorrected = 0.05 // somebody changed their mind in the middle
-	costAside     = 0.06 // a clause that sets the scene
-	costPart      = 0.12 // a name of which only a part was said
+	costNoise     = 0.02  // a word said twice, a courtesy mistyped
+	costCorrected = 0.05  // somebody changed their mind in the middle
+	costAside     = 0.06  // a clause that sets the scene
+	costElided    = 0.003 // at most, of a step that lacks its verb: no guesses there
+	costPart      = 0.12  // a name of which only a part was said
 	costUnknown   = 0.30
 	costPerWord   = 0.05  // of an unknown name: the shorter is the likelier
 	costFrame     = 0.03  // a frame where a template would do

@@ -240,6 +240,9 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		if i > pos && i < end-1 {
 			continue // "red is cash"
 		}
+		if i == pos && end-pos >= 3 {
+			continue
+		}
 		if rd.r.never[w] || rd.r.isNumberWord(w) {
 			return span{}, false
 		}

@@ -231,15 +231,32 @@ func (n *node) empty(rules map[string]*rule, depth int) bool {
 	return true
 }
 
-// literals adds the words of the template to set.
-func (n *node) literals(rules map[string]*rule, set map[string]bool) {
+// opening adds the words with which the template can begin to set, and reports
+// whether the whole of it may be left out.
+func (n *node) opening(rules map[string]*rule, set map[string]bool) (empty bool) {
 	switch n.kind {
 	case nodeWord:
 		set[n.word] = true
+		return false
+	case nodeSlot:
+		return false
+	case nodeFix:
+		return true
 	case nodeRule:
-		rules[n.word].node.literals(rules, set)
+		return rules[n.word].node.opening(rules, set)
+	case nodeOpt:
+		n.kids[0].opening(rules, set)
+		return true
+	case nodeAlt, nodePerm:
+		for _, k := range n.kids {
+			empty = k.opening(rules, set) || empty
+		}
+		return empty
 	}
 	for _, k := range n.kids {
-		k.literals(rules, set)
+		if !k.opening(rules, set) {
+			return false
+		}
 	}
+	return true
 }

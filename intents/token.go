@@ -67,7 +67,7 @@ func (r *Recognizer) tokenize(text string) (tokens []token, question, quoted boo
 		}
 		question = strings.HasSuffix(strings.TrimRight(chunk, `"')*_`+"`"), "?")
 		tokens = r.appendChunk(tokens, chunk)
-		if c := chunk[len(chunk)-1]; len(tokens) > first && at < len(text) && (c == '.' || c == '!' || c == '?') && !in {
+		if c := chunk[len(chunk)-1]; len(tokens) > first && at < len(text) && (c == '.' || c == '!' || c == '?' || c == ':') && !in {
 			tokens = append(tokens, word(",")) // the end of a sentence before others
 		}
 		for i := first; i < len(tokens); i++ {
@@ -89,6 +89,8 @@ func (r *Recognizer) appendChunk(tokens []token, chunk string) []token {
 		return tokens // a mention; whom the sentence is for is the channel's matter
 	}
 	switch chunk {
+	case "&&", "|":
+		return append(tokens, word(chunk))
 	case "->", "=", "+", "-", "&", ",", "/":
 		return append(tokens, word(chunk))
 	}
@@ -183,6 +185,12 @@ func (r *Recognizer) appendWord(tokens []token, low, said string) []token {
 		}
 		return r.appendWord(tokens, right, said[len(left)+1:])
 	}
+	if from, to, ok := cutRange(low); ok {
+		return append(tokens, word(from), word("-"), word(to))
+	}
+	if left, right, ok := strings.Cut(low, ">"); ok && left != "" && right != "" && isTag(left) && isTag(right) && len(said) == len(low) {
+		return append(tokens, token{text: left, said: said[:len(left)]}, word("->"), token{text: right, said: said[len(left)+1:]})
+	}
 	if left, right, ok := strings.Cut(low, "/"); ok && r.kinds[left] && right != "" && !strings.Contains(right, "/") {
 		return append(tokens, word(left), token{text: right, said: said[len(left)+1:]})
 	}
@@ -204,6 +212,38 @@ func (r *Recognizer) appendWord(tokens []token, low, said string) []token {
 		return r.appendWord(tokens, low[i+1:], said[i+1:])
 	}
 	return append(tokens, token{text: low, said: said})
+}
+
+// rejoin puts words together that speech recognisers part: "cube control".
+func (r *Recognizer) rejoin(tokens []token) []token {
+	if len(r.heardAs.next) == 0 {
+		return tokens
+	}
+	out := tokens[:0]
+	for i := 0; i < len(tokens); i++ {
+		end, right := i, ""
+		if r.heardAs.starts(tokens[i].text) {
+			r.heardAs.each(tokens, i, func(e int, v string) { end, right = e, v })
+		}
+		if end == i {
+			out = append(out, tokens[i])
+			continue
+		}
+		t := word(right)
+		t.from, t.to, t.quote = tokens[i].from, tokens[end-1].to, tokens[i].quote
+		out = append(out, t)
+		i = end - 1
+	}
+	return out
+}
+
+// cutRange parts "2-10" and "3..12".
+func cutRange(s string) (from, to string, ok bool) {
+	from, to, ok = strings.Cut(s, "..")
+	if !ok {
+		from, to, ok = strings.Cut(s, "-")
+	}
+	return from, to, ok && isNumeral(from) && isNumeral(to) && len(from) <= 3 && len(to) <= 3
 }
 
 func isNumeral(s string) bool {
