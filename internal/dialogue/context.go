@@ -78,6 +78,10 @@ func (e *Engine) complete(t *Turn) (bool, error) {
 	case s.LastWrite == nil && s.LastRead == nil:
 		return false, fault.New(fault.NotUnderstood, "There is nothing to change yet. Say the whole thing, like “scale web to five”.")
 	}
+	if said := t.Intent.Slots; said.Has("namespace") && slices.Equal(said.Targets(), []string{intents.TargetIt}) {
+		t.Intent.Slots = maps.Clone(said) // "the same in staging": what it is about stays
+		delete(t.Intent.Slots, "targets")
+	}
 	base := e.base(s, t.Intent.Slots)
 	if base == nil {
 		t.Intent.Slots = otherWindow(t.Intent.Slots)
@@ -85,6 +89,9 @@ func (e *Engine) complete(t *Turn) (bool, error) {
 	}
 	if base == nil {
 		return false, fault.New(fault.NotUnderstood, "That does not go with what you asked before. Say the whole thing.")
+	}
+	if base == s.LastWrite {
+		s.drop() // what is corrected is not wanted as it was
 	}
 	if base.Name == "chain" {
 		chain, err := e.amendChain(*base, t.Intent.Slots)
@@ -202,11 +209,20 @@ func speaksOf(step intents.Intent, said intents.Slots) bool {
 }
 
 // again fills a question that lacks something from the last one of its kind:
-// "and memory?" is about what the CPU was asked of. It reports whether it did.
+// "and memory?" is about what the CPU was asked of, and since when. It reports
+// whether it did.
 func (e *Engine) again(t *Turn) bool {
-	last := t.Session.LastRead
+	last, said := t.Session.LastRead, t.Intent.Slots
 	if e.risk(t.Intent) != intents.RiskRead || last == nil || last.Name != t.Intent.Name {
 		return false
+	}
+	subject := []string{"targets", "unknown_target", "namespace", "node", "kind", "what", "pod"}
+	if said.Has("metric") && t.Session.ReadLast && !slices.ContainsFunc(subject, said.Has) {
+		t.Intent = merge(*last, said)
+		if !said.Has("percentile") {
+			delete(t.Intent.Slots, "percentile") // it was of the other number
+		}
+		return true
 	}
 	filled := false
 	for slot := e.missing(t.Intent); slot != "" && last.Slots.Has(slot); slot = e.missing(t.Intent) {

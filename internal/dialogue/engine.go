@@ -181,7 +181,7 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 // still is: whatever else was said left it as it was.
 func (e *Engine) remind(t *Turn, r Reply, pending string) (Reply, error) {
 	s := t.Session
-	said := slices.Contains([]string{"confirm", "deny", "cancel", "repeat", "help"}, t.Intent.Name)
+	said := slices.Contains([]string{"deny", "cancel", "repeat", "help"}, t.Intent.Name) || t.Intent.Name == "confirm" && r.Fault == ""
 	if said || r.Expect != ExpectNone && r.Expect != "" || s.Pending != pending || !s.Waiting() || s.PendingAbout == nil || s.PendingBy != t.Request.Speaker.Key() {
 		return r, nil
 	}
