@@ -20,7 +20,8 @@ import (
 // it is, for it has no right form to go back to.
 
 // misheard is what speech recognisers make of words, written without a look at
-// the catalogue's own table of such pairs.
+// the catalogue's own table of such pairs. Recognisers write words that exist;
+// what does not exist is the business of thumbs.
 var misheard = map[string][]string{
 	// numbers and the little words that sound like them
 	"one": {"won"}, "two": {"to", "too"}, "three": {"tree"}, "four": {"for"}, "five": {"fife"}, "six": {"sicks"},
@@ -29,24 +30,24 @@ var misheard = map[string][]string{
 	"since": {"sins"}, "last": {"lost"}, "of": {"off"}, "and": {"an"}, "are": {"our"}, "then": {"than"}, "there": {"their"},
 	// verbs
 	"scale": {"skill", "scales"}, "roll": {"role"}, "rollback": {"roll back", "role back"}, "restart": {"re start", "re-start"},
-	"deploy": {"the ploy", "deploys"}, "drain": {"train", "drained"}, "cordon": {"gordon", "cord on"}, "uncordon": {"un cordon", "on cordon"},
-	"pause": {"paws", "pose"}, "resume": {"re zoom", "resumed"}, "promote": {"remote", "pro mote"}, "mute": {"moot"}, "silence": {"silents"},
-	"acknowledge": {"a knowledge", "acknowledged"}, "ack": {"act"}, "undo": {"un do", "and do"}, "switch": {"which", "swich"},
-	"autoscale": {"auto scale", "auto-scale"}, "autoscaling": {"auto scaling"}, "halve": {"half", "have"}, "double": {"dubble"},
+	"deploy": {"deploys", "employ"}, "drain": {"train", "drained"}, "cordon": {"gordon", "cord on"}, "uncordon": {"un cordon", "on cordon"},
+	"pause": {"paws", "pose"}, "resume": {"resumed", "resumes"}, "promote": {"remote", "promotes"}, "mute": {"moot"}, "silence": {"silents"},
+	"acknowledge": {"acknowledged", "a knowledge"}, "ack": {"act"}, "undo": {"un do", "and do"}, "switch": {"which"},
+	"autoscale": {"auto scale", "auto-scale"}, "autoscaling": {"auto scaling"}, "halve": {"half", "have"}, "double": {"doubled"},
 	"bring": {"ring"}, "ship": {"chip"}, "increase": {"in crease"},
 	// things of a cluster
 	"pods": {"parts", "pots"}, "pod": {"pot", "part"}, "nodes": {"notes", "knows"}, "node": {"note"}, "replicas": {"replica", "replicants"},
-	"logs": {"locks", "lox"}, "log": {"lock"}, "alerts": {"alert's", "a lerts"}, "alert": {"a lert"}, "errors": {"arrows", "error's"}, "error": {"arrow"},
-	"events": {"even's", "vents"}, "metrics": {"matrix"}, "namespace": {"name space"}, "namespaces": {"name spaces"}, "cluster": {"clutter"},
-	"version": {"virgin", "version's"}, "revision": {"re vision"}, "canary": {"can airy"}, "latency": {"layton see", "late and see"},
+	"logs": {"locks", "lox"}, "log": {"lock"}, "alerts": {"alert's"}, "errors": {"arrows", "error's"}, "error": {"arrow"},
+	"events": {"vents", "event"}, "metrics": {"matrix"}, "namespace": {"name space"}, "namespaces": {"name spaces"}, "cluster": {"clutter", "clusters"},
+	"version": {"virgin", "version's"}, "canary": {"cannery"}, "latency": {"late and see"},
 	"cpu": {"c p u", "cp u"}, "disk": {"disc"}, "queue": {"cue"}, "rollout": {"roll out"}, "roll-out": {"roll out"}, "sentry": {"century"},
-	"exceptions": {"exception"}, "issues": {"tissues"}, "requests": {"request"}, "memory": {"memories"}, "status": {"stat us"}, "deployment": {"deployments", "the ployment"},
+	"exceptions": {"exception"}, "issues": {"tissues"}, "requests": {"request"}, "memory": {"memories"}, "status": {"stages"}, "deployment": {"deployments"},
 	"crashing": {"crushing"}, "crash": {"crush"}, "down": {"dawn"}, "pending": {"bending"}, "failing": {"falling"},
 	// names
-	"web": {"whip", "webb"}, "cart": {"card", "kart"}, "checkout": {"check out", "check-out"}, "search": {"surge", "serch"}, "payments": {"pavements", "payment"},
-	"billing": {"building"}, "basket": {"baskets"}, "worker": {"walker", "werker"}, "postgres": {"post grass", "post gress"}, "redis": {"readies", "reddis"},
-	"cache": {"cash"}, "auth": {"oath", "off"}, "frontend": {"front end", "front and"}, "staging": {"stage in", "staying"}, "prod": {"prot", "broad"},
-	"edge": {"hedge"}, "inventory": {"in ventory", "inventry"}, "notifications": {"notification"}, "shipper": {"chipper"}, "monitoring": {"monitor ring"},
+	"web": {"whip", "webb"}, "cart": {"card", "kart"}, "checkout": {"check out", "check-out"}, "search": {"surge"}, "payments": {"pavements", "payment"},
+	"billing": {"building"}, "basket": {"baskets"}, "worker": {"walker"}, "postgres": {"post grass"}, "redis": {"readies"},
+	"cache": {"cash"}, "auth": {"oath", "off"}, "frontend": {"front end"}, "staging": {"stage in", "staying"}, "prod": {"broad"},
+	"edge": {"hedge"}, "notifications": {"notification"}, "shipper": {"chipper"}, "monitoring": {"monitor ring"},
 	"firstmate": {"first mate", "first made"},
 }
 
@@ -58,7 +59,7 @@ var fillers = []string{"um", "uh", "er", "erm", "hmm", "you know", "like"}
 
 // parted are names as recognisers cut them where they do not know them.
 var parted = map[string][]string{
-	"web-admin": {"web add min"}, "checkout": {"check out"}, "search-api": {"search a p i", "sear chapi"}, "payments-api": {"pay ments api", "payments a p i"},
+	"web-admin": {"web add min"}, "checkout": {"check out"}, "search-api": {"search a p i"}, "payments-api": {"pay ments api", "payments a p i"},
 	"inventory": {"invent ory"}, "notifications": {"notify cations", "notification s"}, "redis-cache": {"red is cache"}, "postgres": {"post gres"},
 	"image-resizer": {"image re sizer", "im age resizer"}, "frontend": {"front end"}, "auth-service": {"au th service", "auth serve ice"},
 	"log-shipper": {"log ship per"}, "basket": {"bas ket"}, "billing": {"bill ing"}, "staging": {"stay ging"}, "production": {"pro duction"},
@@ -107,7 +108,11 @@ func newSentence(l labelled, names []string) *sentence0 {
 	var hold func(slots map[string]any)
 	hold = func(slots map[string]any) {
 		for _, name := range freeText {
-			for w := range strings.FieldsSeq(strings.ToLower(fmt.Sprint(cmp.Or[any](slots[name], "")))) {
+			value := Slots(slots).String(name)
+			if slices.Contains(names, value) {
+				continue // an alert that exists has a right form
+			}
+			for w := range strings.FieldsSeq(strings.ToLower(value)) {
 				s.keep[w] = true
 			}
 		}
@@ -200,7 +205,12 @@ func (s *sentence0) drop(rnd *rand.Rand) bool {
 
 func (s *sentence0) stutter(rnd *rand.Rand) bool {
 	return s.pick(rnd, func(_ int, core string) (string, bool) {
-		return core + " " + core, !slices.Contains(moods, core) && hasLetter(core) && (core != "to" || s.counts())
+		switch { // "five five" may be fifty five as well
+		case slices.Contains(moods, core), !hasLetter(core), core == "to" && !s.counts(),
+			strings.ContainsAny(core, "0123456789"), slices.Contains(units, core), slices.Contains(tens, core):
+			return "", false
+		}
+		return core + " " + core, true
 	})
 }
 
@@ -233,6 +243,9 @@ func (s *sentence0) part(rnd *rand.Rand) bool {
 		as := parted[name]
 		if strings.Contains(name, "-") {
 			as = append(slices.Clone(as), strings.ReplaceAll(name, "-", " "))
+		}
+		if h := humps(name); len(h) > 1 {
+			as = append(slices.Clone(as), strings.Join(h, " "))
 		}
 		if len(as) == 0 {
 			return ""
@@ -371,6 +384,21 @@ func (s *sentence0) lower(*rand.Rand) bool {
 }
 
 func (s *sentence0) hesitate(rnd *rand.Rand) bool {
+	within := map[int]bool{} // places inside a name of several words
+	for _, name := range s.names {
+		parts := strings.Split(strings.ToLower(name), "-")
+		for i := 0; i+len(parts) <= len(s.words); i++ {
+			same := true
+			for j, p := range parts {
+				_, core, _ := cut(s.words[i+j])
+				n := slices.Index(units, core) // node one
+				same = same && (core == p || n >= 0 && strconv.Itoa(n) == p)
+			}
+			for j := 1; same && j < len(parts); j++ {
+				within[i+j] = true
+			}
+		}
+	}
 	var at []int
 	for i := range s.words { // before a word, but not within what is to stay together
 		_, core, _ := cut(s.words[i])
@@ -379,7 +407,12 @@ func (s *sentence0) hesitate(rnd *rand.Rand) bool {
 				continue
 			}
 		}
-		at = append(at, i)
+		if !within[i] {
+			at = append(at, i)
+		}
+	}
+	if len(at) == 0 {
+		return false
 	}
 	i := at[rnd.IntN(len(at))]
 	s.words = slices.Insert(s.words, i, strings.Fields(fillers[rnd.IntN(len(fillers))])...)
@@ -453,12 +486,20 @@ func noiseOf(l labelled, names []string) []noisy {
 // allNames are the names of an inventory and those they go by, the longest first.
 func allNames(inv *Inventory) []string {
 	d := inv.Data()
-	names := slices.Concat(d.Namespaces, d.Nodes, slices.Collect(maps.Keys(d.NamespaceAliases)))
+	names := slices.Concat(d.Namespaces, d.Nodes, d.Clusters, d.Alerts, slices.Collect(maps.Keys(d.NamespaceAliases)))
 	for _, w := range d.Workloads {
 		names = append(append(names, w.Name), w.Aliases...)
 	}
+	for _, a := range d.Alerts {
+		names = append(names, strings.Join(humps(a), "-"))
+	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
 	return slices.Compact(names)
+}
+
+// humps are the words of "HighErrorRate", in lower case.
+func humps(name string) []string {
+	return strings.Fields(strings.ToLower(regexp.MustCompile(`[A-Z]`).ReplaceAllString(name, " $0")))
 }
 
 // TestNoise holds what speech recognisers, mouths and thumbs may do to the own
