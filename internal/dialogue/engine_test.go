@@ -32,8 +32,21 @@ type room struct {
 	do   map[string]dialogue.HandlerFunc
 }
 
+// english is made once: compiling it is most of what a test would wait for.
+var english = sync.OnceValues(func() (*intents.Recognizer, error) {
+	c, err := intents.English()
+	if err != nil {
+		return nil, err
+	}
+	return intents.NewRecognizer(c), nil
+})
+
 func newRoom(t *testing.T) *room {
 	c, err := intents.English()
+	if err != nil {
+		t.Fatal(err)
+	}
+	recognizer, err := english()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +78,7 @@ func newRoom(t *testing.T) *room {
 	}
 	delete(handlers, intents.OutOfScope)
 	delete(handlers, "amend")
-	r.Engine = dialogue.NewEngine(c, intents.NewRecognizer(c), func() *intents.Inventory { return inv }, st, handlers, dialogue.NewHub(), nil, slog.New(slog.DiscardHandler))
+	r.Engine = dialogue.NewEngine(c, recognizer, func() *intents.Inventory { return inv }, st, handlers, dialogue.NewHub(), nil, slog.New(slog.DiscardHandler))
 	return r
 }
 
