@@ -18,27 +18,22 @@ const (
 	manyNamespaces = 500
 )
 
-// names makes an inventory of n workloads in a tenth as many namespaces.
-func names(n int) *Inventory { return NewInventory(nameData(n, max(3, n/10), nil)) }
-
-func nameData(workloads, namespaces int, with *InventoryData) InventoryData {
+// manyNames is that cluster.
+func manyNames(t testing.TB) InventoryData {
+	d := fixture(t).Data()
 	first := []string{"checkout", "payments", "search", "inventory", "catalog", "billing", "auth", "session", "gateway", "media", "report", "ledger",
 		"pricing", "shipping", "fraud", "loyalty", "recommendation", "notification", "identity", "consent"}
 	second := []string{"api", "worker", "web", "cache", "proxy", "sync", "index", "admin", "cron", "stream", "exporter", "gateway"}
 	teams := []string{"atlas", "borealis", "cobalt", "delta", "ember", "falcon", "granite", "harbor", "indigo", "juniper", "krypton", "lagoon"}
 	stages := []string{"dev", "qa", "staging", "prod", "canary"}
-	d := InventoryData{Workloads: []Workload{{Name: "web", Namespace: "shop"}, {Name: "cart", Namespace: "shop"}}, Namespaces: []string{"shop", "staging", "prod"}}
-	if with != nil {
-		d = with.clone()
-	}
-	for i := 0; len(d.Namespaces) < namespaces; i++ {
+	for i := 0; len(d.Namespaces) < manyNamespaces; i++ {
 		ns := teams[i%len(teams)] + "-" + stages[i/len(teams)%len(stages)]
 		if k := i / len(teams) / len(stages); k > 0 {
 			ns += fmt.Sprintf("-%d", k+1)
 		}
 		d.Namespaces = append(d.Namespaces, ns)
 	}
-	for i := 0; len(d.Workloads) < workloads; i++ {
+	for i := 0; len(d.Workloads) < manyWorkloads; i++ {
 		name := first[i%len(first)] + "-" + second[i/len(first)%len(second)]
 		if k := i / len(first) / len(second); k > 0 {
 			name = teams[k%len(teams)] + "-" + name
@@ -49,12 +44,6 @@ func nameData(workloads, namespaces int, with *InventoryData) InventoryData {
 		d.Workloads = append(d.Workloads, Workload{Name: name, Namespace: d.Namespaces[i%len(d.Namespaces)], Kind: "Deployment"})
 	}
 	return d
-}
-
-// manyNames is the large cluster with the names of the test sentences in it.
-func manyNames(t testing.TB) InventoryData {
-	d := fixture(t).Data()
-	return nameData(manyWorkloads, manyNamespaces, &d)
 }
 
 // mix is every own sentence; in every other one the names of the fixture give
