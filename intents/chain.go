@@ -70,6 +70,11 @@ func (rd *reading) chain(tokens []token) []parsed {
 	if len(steps) == 0 {
 		return nil
 	}
+	for i, p := range steps[1:] {
+		if before := steps[i]; before.slots.Has("node") && rd.r.writes(p.intent) && slices.Contains(p.slots.Targets(), TargetIt) {
+			return nil // "drain node-2, it needs a reboot": nothing of ours reboots a node
+		}
+	}
 	rd.share(steps)
 	return steps
 }

@@ -1,6 +1,9 @@
 package intents
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // maxCorrections bounds the readings that are tried for one correction.
 const maxCorrections = 16
@@ -91,12 +94,10 @@ func sameKeys(a, b Slots) bool {
 }
 
 // maxAside bounds the words of a clause that only sets the scene.
-const maxAside = 9
+const maxAside = 14
 
 // besides reads a sentence without a clause that sets the scene, parted by a
 // comma: "traffic is nuts, double checkout", "drain node-2, the disk is smoking".
-// Such a clause holds a verb, and nothing that could ask for, forbid or put off
-// an act.
 func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 	for i, t := range tokens {
 		if t.text != "," || i == 0 || i == len(tokens)-1 {
@@ -109,14 +110,24 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 					return []parsed{p}, nil
 				}
 			}
-			if !rd.aside(c.clause) || len(c.clause) == 1 && behind {
+			if len(c.clause) > maxAside || rd.names(c.clause) {
 				continue
 			}
+			writes := rd.aside(c.clause, behind)
 			best, steps := rd.understand(c.rest, depth-1)
-			if steps != nil {
+			if steps != nil && writes {
 				return nil, steps
 			}
-			if len(best) == 0 || unknownTarget(best[0]) || best[0].answer || best[0].head == 0 || rd.r.c.intents[best[0].intent].spec.Risk == RiskNone {
+			if len(best) == 0 || unknownTarget(best[0]) || best[0].answer || best[0].twice || best[0].cost > costBeside {
+				continue
+			}
+			d := rd.r.c.intents[best[0].intent]
+			switch {
+			case d.spec.Risk == RiskWrite && (!writes || best[0].head == 0):
+				continue
+			case best[0].intent == "confirm" || best[0].intent == "amend" || best[0].terse && d.spec.Risk == RiskRead:
+				continue // a word alone is too little beside others
+			case d.spec.Risk == RiskRead && rd.asks(c.clause):
 				continue
 			}
 			for i := range best {
@@ -128,32 +139,50 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 	return nil, nil
 }
 
-// aside reports a clause that only sets the scene.
-func (rd *reading) aside(clause []token) bool {
-	if len(clause) > maxAside {
+// names reports a clause that names something of the cluster: it might be
+// another step.
+func (rd *reading) names(clause []token) bool {
+	if rd.inv == nil {
 		return false
 	}
-	verb := false
-	for i, t := range clause {
-		if rd.r.asideNever.longest(clause, i) > i {
-			return false
-		}
-		// "that release broke it" speaks of a thing, "release it" asks for it.
-		if rd.r.acting[t.text] && rd.r.asideVerbs.longest(clause, i) == i && !rd.noun(clause, i) {
-			return false
-		}
-		if rd.inv != nil {
-			if _, name := rd.inv.workloads.exact[squash(t.text)]; name {
-				return false
+	for _, t := range clause {
+		key := squash(t.text)
+		for _, x := range [...]*nameIndex{&rd.inv.workloads, &rd.inv.namespaces, &rd.inv.nodes} {
+			if _, ok := x.exact[key]; ok {
+				return true
 			}
 		}
-		verb = verb || rd.r.asideVerbs.longest(clause, i) > i
 	}
-	if !verb && len(clause) == 1 { // "aaargh, …"
-		_, known := rd.r.a.words[clause[0].text]
-		return !known && hasLetter(clause[0].text) && rd.name(0) == nil
+	return false
+}
+
+// asks reports a clause that is a request itself.
+func (rd *reading) asks(clause []token) bool {
+	best := rd.parse(clause)
+	return len(best) > 0 && rd.r.c.intents[best[0].intent].spec.Risk != RiskNone
+}
+
+// aside reports a clause that only sets the scene, so that it may be dropped
+// beside a request to change something: it holds nothing that could ask for,
+// forbid or put off an act. Behind the request it must be a clause with a verb:
+// "canary first" is none.
+func (rd *reading) aside(clause []token, behind bool) bool {
+	verb := false
+	for i, t := range clause {
+		if rd.r.asideNever.longest(clause, i) > i || isDigit(t.text[0]) {
+			return false
+		}
+		if i == 0 && rd.r.asideStart[t.text] {
+			return false
+		}
+		isVerb := rd.r.asideVerbs.longest(clause, i) > i || strings.HasSuffix(t.whole, "'s")
+		// "that release broke it" speaks of a thing, "release it" asks for it.
+		if rd.r.acting[t.text] && !isVerb && !rd.noun(clause, i) {
+			return false
+		}
+		verb = verb || isVerb || i > 0 && len(t.text) > 4 && strings.HasSuffix(t.text, "ed")
 	}
-	return verb
+	return verb || !behind
 }
 
 // noun reports a word that an article, or "to", makes no request.
@@ -203,10 +232,21 @@ func (rd *reading) topic(clause, rest []token) (parsed, bool) {
 	if to == 0 {
 		return parsed{}, false
 	}
+	place := ""
+	for i := range clause {
+		if i > 0 && i != from && slices.Contains([]string{"in", "on", "from", "of"}, clause[i-1].text) {
+			for _, s := range rd.namespace(i) {
+				place, _ = s.val.(string)
+			}
+		}
+	}
 	full := slices.Concat(rest[:at], clause[from:to], rest[at+1:])
 	p, ok := rd.sure(full)
 	if !ok || p.head == 0 {
 		return parsed{}, false
+	}
+	if _, has := rd.r.c.intents[p.intent].slots["namespace"]; place != "" && has && !p.slots.Has("namespace") {
+		p.slots["namespace"] = place
 	}
 	p.cost += costAside
 	return p, true

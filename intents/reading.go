@@ -51,6 +51,7 @@ type thread struct {
 	from            int16 // position where the step began
 	skips           uint8 // words of meaning that were skipped in a frame
 	known           bool  // something that exists was named
+	unsure          bool  // the slot's value is to be asked about
 	val             any
 }
 
@@ -175,6 +176,7 @@ func (rd *reading) search(start int32) []parsed {
 					w2 := next
 					w2.node, w2.set, w2.slot, w2.val = e.to, e.set, e.slot, s.val
 					w2.cost += s.cost
+					w2.unsure = s.unsure
 					w2.known = w2.known || s.known || namesSomething(s.val)
 					rd.push(s.end, w2)
 				}
@@ -339,9 +341,15 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 		if t.slot != "" {
 			p.head = int(t.from) // walking backwards, the first comes last
 		}
+		if t.unsure {
+			p.unsure = t.slot
+		}
 		if t.slot != "" && t.slot != ignored {
 			if v, ok := t.val.(targetVal); ok && t.slot == "targets" {
 				// Walking backwards: what was said earlier goes first.
+				if v.weak && s.frame != nil && d.spec.Risk != RiskWrite {
+					continue // in any order "that" is any word
+				}
 				if v.guess != "" && d.spec.Risk == RiskWrite {
 					v.names, v.unknown = nil, []string{v.guess}
 				}
@@ -371,7 +379,7 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 	}
 	if d.spec.Risk != RiskWrite && s.frame != nil && len(targets.names) > 1 {
 		// "the logs from the web, can I have that?"
-		named := slices.DeleteFunc(slices.Clone(targets.names), func(n string) bool { return n == TargetIt || n == TargetThem })
+		named := slices.DeleteFunc(slices.Clone(targets.names), func(n string) bool { return n == TargetAll || n == TargetIt || n == TargetThem })
 		if len(named) > 0 {
 			targets.names = named
 		}
@@ -467,23 +475,27 @@ func (rd *reading) readWord(text string) []wordReading {
 		out = append(out, wordReading{id, costHeard})
 	}
 	if len(out) == 0 {
-		if id, ok := rd.repairWord(text); ok {
+		for _, id := range rd.repairWord(text) {
 			out = append(out, wordReading{id, costTypo})
 		}
 	}
 	return out
 }
 
-// repairWord finds the one template word that text is a misspelling of.
-// Inflections are no misspellings: "scaled" is not "scale" but the past.
-func (rd *reading) repairWord(text string) (int32, bool) {
+// maxRepairs bounds the words that one misspelling may stand for.
+const maxRepairs = 3
+
+// repairWord finds the template words that text is a misspelling of; where
+// several are equally near, what stands around decides. Inflections are no
+// misspellings: "scaled" is not "scale" but the past.
+func (rd *reading) repairWord(text string) []int32 {
 	r := rd.r
 	if len(text) < 4 || r.noFix[text] || r.never[text] || !hasLetter(text) || rd.fuzzy >= maxFuzzy || strings.ContainsAny(text, "0123456789/:.@") {
-		return 0, false
+		return nil
 	}
 	if rd.inv != nil {
 		if _, ok := rd.inv.workloads.exact[text]; ok {
-			return 0, false
+			return nil
 		}
 	}
 	rd.fuzzy++
@@ -491,23 +503,27 @@ func (rd *reading) repairWord(text string) (int32, bool) {
 	if len(text) >= 8 {
 		limit = 2
 	}
-	best, word, ties := limit+1, "", 0
+	best := limit + 1
+	var words []int32
 	for l := len(text) - limit; l <= len(text)+limit; l++ {
 		for _, w := range r.repairs[l] {
 			if w[0] != text[0] && w[1] != text[0] {
 				continue
 			}
-			if d := osa(w, text, min(best, limit)); d < best {
-				best, word, ties = d, w, 0
-			} else if d == best && d <= limit {
-				ties++
+			d := osa(w, text, min(best, limit))
+			if d > limit || d > best || inflection(w, text) || inflection(text, w) {
+				continue
 			}
+			if d < best {
+				best, words = d, words[:0]
+			}
+			words = append(words, r.a.words[w])
 		}
 	}
-	if word == "" || ties > 0 || inflection(word, text) || inflection(text, word) {
-		return 0, false
+	if len(words) > maxRepairs {
+		return nil
 	}
-	return r.a.words[word], true
+	return words
 }
 
 // mistypedCourtesy reports a word that is a misspelt "please" or the like.

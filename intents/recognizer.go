@@ -29,11 +29,12 @@ type Recognizer struct {
 	guardS     *phrases
 	guardA     *phrases
 	chain      *phrases
-	unguarded  *phrases // "no more than": a limit, no negation
-	heardAs    *phrases // several words that are one misheard
-	asideVerbs *phrases // what makes a clause one: "is", "looks"
-	asideNever *phrases // what a clause that is dropped must not hold
-	correction *phrases // "no wait", "I mean": what follows replaces
+	unguarded  *phrases        // "no more than": a limit, no negation
+	heardAs    *phrases        // several words that are one misheard
+	asideVerbs *phrases        // what makes a clause one: "is", "looks"
+	asideStart map[string]bool // words that such a clause must not begin with
+	asideNever *phrases        // what a clause that is dropped must not hold
+	correction *phrases        // "no wait", "I mean": what follows replaces
 	article    *phrases
 	before     *phrases
 	after      *phrases
@@ -63,7 +64,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	r := &Recognizer{
 		c: c, a: compile(c),
 		lead: newPhrases(w.lead), filler: newPhrases(w.filler), tail: newPhrases(w.tail), reason: newPhrases(w.reason),
-		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), unguarded: newPhrases(w.unguarded), heardAs: &phrases{}, asideNever: newPhrases(w.asideNever),
+		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), unguarded: newPhrases(w.unguarded), heardAs: &phrases{}, asideNever: newPhrases(w.asideNever), asideStart: set(w.asideStart),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
 		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
@@ -281,8 +282,9 @@ type parsed struct {
 	cost   float32
 	answer bool
 	terse  bool
-	twice  bool // a slot was said twice, differently
-	head   int  // tokens before the first slot: the verb
+	unsure string // the slot whose value stands for nothing that exists
+	twice  bool   // a slot was said twice, differently
+	head   int    // tokens before the first slot: the verb
 	trace  *trace
 	at     place
 }
@@ -324,6 +326,9 @@ func (r *Recognizer) ask(p parsed) string {
 	}
 	if p.slots.Has("unknown_target") {
 		return "targets"
+	}
+	if p.unsure != "" && d.spec.Risk == RiskWrite {
+		return p.unsure
 	}
 	for _, name := range d.order {
 		s := d.slots[name]

@@ -408,12 +408,23 @@ func (rd *reading) alert(pos int) []span {
 		// Spoken names are made of common words, so several are tried together.
 		key := ""
 		var out []span
-		for end := pos + 1; end <= len(rd.tokens) && end <= pos+5; end++ {
+		for end := pos + 1; end <= len(rd.tokens) && end <= pos+6; end++ {
 			w := rd.tokens[end-1].text
 			if !hasLetter(w) || w == "alert" || w == "alerts" || end == pos+1 && rd.r.idle[w] {
 				break
 			}
+			if skip := rd.r.filler.longest(rd.tokens, end-1); skip > end-1 && end > pos+1 {
+				end = skip
+				continue
+			}
+			if rd.noise[end-1] {
+				continue
+			}
 			if key += squash(w); len(key) < 8 || end == pos+1 && rd.r.lists[listUnit].next[w] != nil {
+				continue
+			}
+			if name, ok := x.find(key); ok {
+				out = append(out, span{end: end, val: name, known: true, cost: costFiller})
 				continue
 			}
 			if near := rd.near(x, key, end-pos); near.name != "" {
@@ -456,7 +467,7 @@ func (rd *reading) anyAlert(pos int) []span {
 		if !hasLetter(w) || rd.r.article.next[w] != nil || w == "alert" || w == "alerts" {
 			break
 		}
-		out = append(out, span{end: end, val: joinSaid(rd.tokens[pos:end]), cost: 0.14 + 0.02*float32(end-pos)})
+		out = append(out, span{end: end, unsure: rd.inv != nil && rd.inv.alerts.maxLen > 0, val: joinSaid(rd.tokens[pos:end]), cost: 0.14 + 0.02*float32(end-pos)})
 	}
 	return out
 }

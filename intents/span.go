@@ -64,6 +64,7 @@ const (
 	costNoise     = 0.02  // a word said twice, a courtesy mistyped
 	costCorrected = 0.05  // somebody changed their mind in the middle
 	costAside     = 0.06  // a clause that sets the scene
+	costBeside    = 0.2   // at most, of a request beside a clause that is dropped
 	costElided    = 0.003 // at most, of a step that lacks its verb: no guesses there
 	costPart      = 0.12  // a name of which only a part was said
 	costUnknown   = 0.30
@@ -84,7 +85,9 @@ type span struct {
 	end   int
 	cost  float32
 	known bool // it is the name of something that exists
-	val   any
+	// unsure holds what stands for nothing that exists where much does.
+	unsure bool
+	val    any
 }
 
 // targetVal is what a list of names was understood as.
@@ -96,6 +99,7 @@ type targetVal struct {
 	// guess holds what was said where the names are a guess from a part of them
 	// or from their sound: good enough to read, to be asked about before a write.
 	guess string
+	weak  bool // "this", "that": may point at something, may be any word
 }
 
 // phrases is a set of word sequences with values.

@@ -96,7 +96,8 @@ func (rd *reading) target(pos int, unknown bool) []span {
 	var out []span
 	tokens := rd.tokens
 	rd.r.targets.each(tokens, pos, func(end int, v string) {
-		out = appendBetter(out, span{end: end, val: targetVal{names: []string{v}}})
+		weak := end == pos+1 && (tokens[pos].text == "this" || tokens[pos].text == "that")
+		out = appendBetter(out, span{end: end, val: targetVal{names: []string{v}, weak: weak}})
 	})
 	starts := []int{pos}
 	if end := rd.r.article.longest(tokens, pos); end > pos && end < len(tokens) {
@@ -266,7 +267,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		return span{}, false
 	}
 	v := targetVal{names: []string{near.name}}
-	if near.far > sureSound {
+	if near.far > sureSound || near.far > 0 && end == pos+1 && len(rd.words[pos]) > 0 {
 		v.guess = joinSaid(rd.tokens[pos:end])
 	}
 	return span{end: end, val: v, cost: near.cost}, true
