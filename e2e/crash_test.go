@@ -16,6 +16,8 @@ import (
 var rounds = []struct{ names, say string }{
 	{"kilo lima", "scale kilo and lima to three"},
 	{"mike november", "roll out 2.0 of mike and november"},
+	{"oscar papa", "scale oscar to three and then roll out 2.0 of papa"},
+	{"quebec romeo", "restart quebec, then scale romeo to four"},
 	{"alfa", "scale alfa to three"},
 	{"bravo", "roll out 2.0 of bravo"},
 	{"charlie", "restart charlie"},

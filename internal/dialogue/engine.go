@@ -152,9 +152,6 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 	if s.Question != nil && s.Question != question && s.Pending == pending && e.risk(s.Question.Intent) == intents.RiskWrite {
 		s.drop() // a yes would be one to what is asked now
 	}
-	if r, err = e.remind(t, r, pending); err != nil {
-		return Reply{}, nil, false, err
-	}
 	r.Conversation, r.Intent, r.Slots = req.Conversation, t.Intent.Name, t.Intent.Slots
 	r = finish(r)
 	if t.Intent.Name != "thanks" && t.Intent.Name != "repeat" {
@@ -169,6 +166,9 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 		if r, err = e.news(ctx, s, r); err != nil {
 			return Reply{}, nil, false, err
 		}
+	}
+	if r, err = e.remind(t, r, pending); err != nil {
+		return Reply{}, nil, false, err
 	}
 	if e.listener != nil {
 		t.heard.Request, t.heard.Reply = req, r
