@@ -42,6 +42,9 @@ func (rd *reading) chain(tokens []token) []parsed {
 			}
 			part := tokens[start:joints[k].from]
 			step, ok := rd.step(part)
+			if ok && before != nil && len(step) == 1 && step[0].terse && step[0].intent != before.p.intent && !slices.ContainsFunc(part, func(t token) bool { return rd.r.joins[t.text] }) {
+				ok = false // "restart both web and cart 2.3": a name and a number are no step of another kind
+			}
 			if !ok {
 				if step, ok = rd.elided(before, part); !ok {
 					continue

@@ -37,6 +37,7 @@ type wordLists struct {
 	asideVerbs         []string // what makes words a clause of their own
 	asideStart         []string // what such a clause must not begin with
 	asideNever         []string // what such a clause must not hold
+	asking             []string // courtesies that want a verb behind them
 	unguarded          []string // hold a word that forbids acts, and forbid none
 	idle               []string // words that a frame of a reading intent may skip
 
@@ -298,7 +299,7 @@ func (l *loader) wordList(key string, k, v *yaml.Node) {
 		"lead": &w.lead, "filler": &w.filler, "tail": &w.tail, "article": &w.article,
 		"kind_before": &w.kindBefore, "kind_after": &w.kindAfter, "and": &w.and,
 		"never_names": &w.never, "never_repaired": &w.inflected, "counted": &w.counted,
-		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "unguarded": &w.unguarded, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever, "aside_start": &w.asideStart,
+		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "unguarded": &w.unguarded, "asking": &w.asking, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever, "aside_start": &w.asideStart,
 	}[key]
 	if !ok {
 		l.errorf(k, "unknown key %q in words", key)

@@ -51,6 +51,7 @@ type thread struct {
 	from            int16 // position where the step began
 	skips           uint8 // words of meaning that were skipped in a frame
 	known           bool  // something that exists was named
+	asked           bool  // "could you": a verb must follow
 	unsure          bool  // the slot's value is to be asked about
 	val             any
 }
@@ -62,8 +63,8 @@ func (t *thread) key() int32 {
 	if t.skips > 0 {
 		k |= 2
 	}
-	if t.known {
-		k |= 1
+	if t.known || t.asked {
+		k |= 1 // a sentence knows names, or courtesies at its beginning
 	}
 	return k
 }
@@ -160,7 +161,7 @@ func (rd *reading) search(start int32) []parsed {
 			if pos == n {
 				continue
 			}
-			next := thread{prev: ti, cost: t.cost, literals: t.literals, from: int16(pos), skips: t.skips, known: t.known}
+			next := thread{prev: ti, cost: t.cost, literals: t.literals, from: int16(pos), skips: t.skips, known: t.known, asked: t.asked}
 			for _, w := range rd.words[pos] {
 				for _, e := range a.follow(node, w.id) {
 					w2 := next
@@ -189,6 +190,11 @@ func (rd *reading) search(start int32) []parsed {
 			}
 			if t.node == start {
 				r.lead.each(tokens, pos, func(end int, _ string) { skip(t.node, int32(end), costLead) })
+				r.asking.each(tokens, pos, func(end int, _ string) {
+					next.asked = true
+					skip(t.node, int32(end), costLead)
+					next.asked = t.asked
+				})
 			}
 			r.filler.each(tokens, pos, func(end int, _ string) { skip(t.node, int32(end), costFiller) })
 			if rd.noise[pos] {
@@ -323,7 +329,7 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 	if d == nil {
 		return p, false
 	}
-	if d.spec.Risk == RiskWrite && (rd.guarded || (s.terse && rd.question)) {
+	if d.spec.Risk == RiskWrite && (rd.guarded || s.terse && (rd.question || rd.threads[ti].asked)) {
 		return p, false
 	}
 	if s.frame != nil {

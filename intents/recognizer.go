@@ -44,6 +44,8 @@ type Recognizer struct {
 	lists      map[string]*phrases
 	kinds      map[string]bool // "deploy" of deploy/web
 	counted    map[string]bool
+	joins      map[string]bool // what makes a name and a number a request: to, ->
+	asking     *phrases        // courtesies that want a verb behind them: \"could you\"
 	never      map[string]bool // words that are no unknown name
 	noFix      map[string]bool // words that are what they are
 	idle       map[string]bool // small words that frames skip
@@ -67,7 +69,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), unguarded: newPhrases(w.unguarded), heardAs: &phrases{}, asideNever: newPhrases(w.asideNever), asideStart: set(w.asideStart),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
-		kinds: set(w.kindBefore), counted: set(w.counted), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
+		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
 		heard: map[string][]int32{}, repairs: map[int][]string{},
 	}
 	for _, value := range slices.Sorted(maps.Keys(w.targets)) {
@@ -233,7 +235,7 @@ func (rd *reading) guard(tokens []token) (from, to int) {
 	starts := make([]bool, len(tokens)+1)
 	starts[0] = true
 	for i := range tokens {
-		for _, t := range [...]*phrases{r.lead, r.filler, r.tail, r.unguarded} {
+		for _, t := range [...]*phrases{r.lead, r.asking, r.filler, r.tail, r.unguarded} {
 			end := t.longest(tokens, i)
 			if end > i+1 {
 				for j := i; j < end; j++ {
@@ -243,6 +245,7 @@ func (rd *reading) guard(tokens []token) (from, to int) {
 		}
 		if starts[i] {
 			r.lead.each(tokens, i, func(e int, _ string) { starts[e] = true })
+			r.asking.each(tokens, i, func(e int, _ string) { starts[e] = true })
 			r.filler.each(tokens, i, func(e int, _ string) { starts[e] = true })
 			if tokens[i].text == "," {
 				starts[i+1] = true

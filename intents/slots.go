@@ -294,15 +294,12 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 }
 
 func (rd *reading) namespace(pos int) []span {
-	if t := rd.tokens[pos].text; rd.r.env[t] {
-		if rd.inv != nil {
-			if name, ok := rd.inv.namespaces.find(t); ok {
-				t = name
-			}
-		}
-		return []span{{end: pos + 1, val: t}}
+	out := rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.namespaces })
+	t := rd.tokens[pos].text
+	if !rd.r.env[t] || slices.ContainsFunc(out, func(s span) bool { return s.end == pos+1 }) {
+		return out
 	}
-	return rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.namespaces })
+	return append(slices.Clone(out), span{end: pos + 1, val: t})
 }
 
 // anyName takes a word that nobody knows where the words around say what it is.

@@ -236,6 +236,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 	if len(key) < 3 {
 		return span{}, false
 	}
+	common := false // "post grass": words that mean something by themselves
 	for i := pos; i < end; i++ {
 		w := rd.tokens[i].text
 		if i > pos && i < end-1 {
@@ -251,8 +252,11 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		if _, exact := x.exact[w]; exact && end > pos+1 {
 			continue // "web admn"
 		}
-		if known && (end == pos+1 || i == end-1 || i == pos) {
-			return span{}, false
+		if known && (i == end-1 || i == pos) {
+			if end == pos+1 || rd.r.idle[w] || rd.r.acting[w] && i == pos {
+				return span{}, false
+			}
+			common = true
 		}
 	}
 	// A repair that only cuts off or adds a word whose own name exists would
@@ -263,7 +267,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		}
 	}
 	near := rd.near(x, key, end-pos)
-	if near.name == "" {
+	if near.name == "" || common && (near.far > surelySound || near.far == 0 && len(key) < 7) {
 		return span{}, false
 	}
 	v := targetVal{names: []string{near.name}}
@@ -310,6 +314,9 @@ type nearKey struct {
 	x   *nameIndex
 	key string
 }
+
+// surelySound is the same for words that mean something else by themselves.
+const surelySound = 0.1
 
 // sureSound is the distance up to which a misheard name may also be written to.
 const sureSound = 0.15
