@@ -82,6 +82,15 @@ func (e *Engine) complete(t *Turn) (bool, error) {
 		t.Intent.Slots = maps.Clone(said) // "the same in staging": what it is about stays
 		delete(t.Intent.Slots, "targets")
 	}
+	if c := t.Intent.Slots.String("cluster"); c != "" {
+		// What is asked for is asked of the one cluster there is.
+		if len(t.Intent.Slots) == 1 {
+			t.Intent = intents.Intent{Name: "switch_cluster", Slots: t.Intent.Slots}
+			return false, nil
+		}
+		t.Intent.Slots = maps.Clone(t.Intent.Slots)
+		delete(t.Intent.Slots, "cluster")
+	}
 	base := e.base(s, t.Intent.Slots)
 	if base == nil {
 		t.Intent.Slots = otherWindow(t.Intent.Slots)

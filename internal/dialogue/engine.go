@@ -230,6 +230,9 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 		return e.askWhich(t, res)
 	}
 	if steps := t.Intent.Slots.Steps(); t.Intent.Name == "chain" {
+		if slices.ContainsFunc(steps, func(s intents.Intent) bool { return e.handlers[s.Name] == nil }) {
+			return e.handle(ctx, t)
+		}
 		for i, step := range steps {
 			if r, asked, err := e.askFor(t, step, i+1, e.missing(step), inv); asked || err != nil {
 				return r, err

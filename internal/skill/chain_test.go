@@ -252,6 +252,7 @@ func TestConversationsWithoutACluster(t *testing.T) {
 			"which version of web runs?", `^web in staging runs v2.0\.$`,
 			"scale web to two", `^Scale Deployment web in staging from 1 to 2`,
 			"how is everything?", `2 workloads in staging`,
+			"no, on the home cluster", `^You are on home already; I know no other cluster\.`,
 			"switch to the home cluster", `^You are on home already; I know no other cluster\.`,
 			"switch to shop", `^From now on I look in shop first`,
 			"how is web?", `^web runs v1.9`,
@@ -259,6 +260,7 @@ func TestConversationsWithoutACluster(t *testing.T) {
 		{"what cannot be done yet", []string{
 			"scale web to four and then show me the logs of web", `^I understand that you want the logs of web as well, but I cannot do that yet\. So I propose nothing\.$`,
 			"yes", "Nothing is waiting",
+			"scale web and then show me the logs of web", `I cannot do that yet`,
 			"show me the logs of web", `^I understand that you want the logs of web, but I cannot do that yet\.$`,
 		}, ""},
 		{"help", []string{
