@@ -26,10 +26,10 @@ func refer(s *Session, in *intents.Intent) error {
 		return nil
 	}
 	if in.Slots.String("namespace") == namespaceThere {
-		delete(in.Slots, "namespace")
-		if s.Namespace != "" {
-			in.Slots["namespace"] = s.Namespace
+		if s.Namespace == "" {
+			return fault.New(fault.NotUnderstood, "I do not know which place you mean. Say the namespace.")
 		}
+		in.Slots["namespace"] = s.Namespace
 	}
 	if !slices.Equal(in.Slots.Targets(), []string{targetOther}) {
 		return nil

@@ -189,6 +189,7 @@ func TestWhatCannotBeKnownIsAskedOrSaid(t *testing.T) {
 		{[]string{"restart web", "no, make it five"}, fault.NotUnderstood}, // a restart has no number
 		{[]string{"scale web to 2 and scale cart to 3", "no, make it five"}, fault.Ambiguous},
 		{[]string{"what about the last hour?"}, fault.NotUnderstood},
+		{[]string{"and cart there?"}, fault.NotUnderstood},
 	} {
 		r := newRoom(t).proposes("scale", "restart", "chain").looks()
 		var last dialogue.Reply
