@@ -1,8 +1,8 @@
 package intents
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 )
 
 // automaton is all templates of a catalogue in one graph. Literal words are
@@ -41,9 +41,19 @@ type slotEdge struct {
 	slot         string
 }
 
+// loopKind says what may be skipped at a place between the parts of a frame.
+type loopKind uint8
+
+const (
+	loopNone loopKind = iota
+	loopIdle          // small words
+	loopAny           // other words as well
+)
+
 // loopEdge leads to a place between the parts of a frame.
 type loopEdge struct {
 	to, set int32
+	kind    loopKind
 }
 
 type accept struct {
@@ -63,19 +73,34 @@ type compiler struct {
 	a     *automaton
 	types map[string]int32
 	raw   []rawNode
+	words []rawWord
+	slots []rawSlot
+	empty []rawEps
 }
 
+// rawNode holds the heads and tails of its lists of edges, as index + 1 into
+// the compiler's tables: the graph has some hundred thousand nodes, most with one
+// edge, and a slice for each would be the most of the work.
 type rawNode struct {
-	words []wordEdge
-	slots []slotEdge
-	eps   []rawEps
-	acc   int32 // sentence + 1
-	loop  bool
+	words, words2 int32
+	slots, slots2 int32
+	eps, eps2     int32
+	acc           int32 // sentence + 1
+	loop          loopKind
+}
+
+type rawWord struct {
+	word, to, next int32
+}
+
+type rawSlot struct {
+	typ, to, next int32
+	slot          string
 }
 
 type rawEps struct {
-	to  int32
-	fix *fix
+	to, next int32
+	fix      *fix
 }
 
 // openingRule names the rule that may precede the sentences of every intent
@@ -84,6 +109,17 @@ const openingRule = "opening"
 
 func compile(c *Catalogue) *automaton {
 	co := &compiler{c: c, a: &automaton{words: map[string]int32{}, sets: [][]fix{nil}}, types: map[string]int32{}}
+	n := 0
+	for _, s := range slices.Concat(c.templates, c.answers) {
+		n += s.node.size(c.rules)
+		if s.frame != nil {
+			for _, p := range slices.Concat(s.frame.before, s.frame.parts, s.frame.parts) {
+				n += p.node.size(c.rules)
+			}
+		}
+	}
+	co.raw, co.words, co.empty = make([]rawNode, 0, n), make([]rawWord, 0, n/2), make([]rawEps, 0, n)
+	co.a.wordEdges, co.a.nodes = make([]wordEdge, 0, 3*n/2), make([]autoNode, 0, n/4)
 	start := co.add()
 	// "in staging, …" may open every sentence that has a place.
 	placed := co.add()
@@ -123,7 +159,14 @@ func (co *compiler) add() int32 {
 }
 
 func (co *compiler) eps(from, to int32, f *fix) {
-	co.raw[from].eps = append(co.raw[from].eps, rawEps{to, f})
+	co.empty = append(co.empty, rawEps{to: to, fix: f})
+	i, n := int32(len(co.empty)), &co.raw[from]
+	if n.eps2 == 0 {
+		n.eps = i
+	} else {
+		co.empty[n.eps2-1].next = i
+	}
+	n.eps2 = i
 }
 
 // build adds n behind from and returns the node where it ends.
@@ -136,7 +179,14 @@ func (co *compiler) build(n *node, d *intentDef, from int32) int32 {
 			co.a.words[n.word] = id
 		}
 		to := co.add()
-		co.raw[from].words = append(co.raw[from].words, wordEdge{word: id, to: to})
+		co.words = append(co.words, rawWord{word: id, to: to})
+		i, n := int32(len(co.words)), &co.raw[from]
+		if n.words2 == 0 {
+			n.words = i
+		} else {
+			co.words[n.words2-1].next = i
+		}
+		n.words2 = i
 		return to
 	case nodeSlot:
 		typ := n.typ
@@ -150,7 +200,14 @@ func (co *compiler) build(n *node, d *intentDef, from int32) int32 {
 			co.a.types = append(co.a.types, typ)
 		}
 		to := co.add()
-		co.raw[from].slots = append(co.raw[from].slots, slotEdge{typ: id, to: to, slot: n.slot})
+		co.slots = append(co.slots, rawSlot{typ: id, to: to, slot: n.slot})
+		i, r := int32(len(co.slots)), &co.raw[from]
+		if r.slots2 == 0 {
+			r.slots = i
+		} else {
+			co.slots[r.slots2-1].next = i
+		}
+		r.slots2 = i
 		return to
 	case nodeFix:
 		to := co.add()
@@ -189,7 +246,13 @@ func (co *compiler) build(n *node, d *intentDef, from int32) int32 {
 // frame adds the two loops of parts before and behind the cue, and returns the
 // second, where the sentence may end.
 func (co *compiler) frame(s *sentence, d *intentDef, from int32) int32 {
-	skips := !s.frame.exact && d.spec.Risk != RiskWrite
+	skips := loopAny
+	switch {
+	case s.frame.exact || d.spec.Risk == RiskWrite:
+		skips = loopNone
+	case s.frame.idle:
+		skips = loopIdle
+	}
 	loop := func(parts []sentence) int32 {
 		at := co.add()
 		for _, p := range parts {
@@ -228,10 +291,10 @@ func (co *compiler) close(start, frames int32) {
 		// A node that only leads on is the node it leads to.
 		for {
 			r := &co.raw[raw]
-			if len(r.words) > 0 || len(r.slots) > 0 || r.acc > 0 || r.loop || len(r.eps) != 1 || r.eps[0].fix != nil {
+			if r.words > 0 || r.slots > 0 || r.acc > 0 || r.loop > 0 || r.eps == 0 || r.eps != r.eps2 || co.empty[r.eps-1].fix != nil {
 				break
 			}
-			raw = r.eps[0].to
+			raw = co.empty[r.eps-1].to
 		}
 		if ids[raw] == 0 {
 			queue = append(queue, raw)
@@ -258,23 +321,26 @@ func (co *compiler) close(start, frames int32) {
 			}
 			r := &co.raw[raw]
 			set := int32(0)
-			if len(fixes) > 0 && (len(r.words) > 0 || len(r.slots) > 0 || r.acc > 0 || r.loop) {
+			if len(fixes) > 0 && (r.words > 0 || r.slots > 0 || r.acc > 0 || r.loop > 0) {
 				set = int32(len(a.sets))
 				a.sets = append(a.sets, slices.Clone(fixes))
 			}
-			if r.loop {
-				a.loops = append(a.loops, loopEdge{intern(raw), set})
+			if r.loop > 0 {
+				a.loops = append(a.loops, loopEdge{intern(raw), set, r.loop})
 			}
-			for _, e := range r.words {
+			for i := r.words; i > 0; i = co.words[i-1].next {
+				e := &co.words[i-1]
 				a.wordEdges = append(a.wordEdges, wordEdge{e.word, intern(e.to), set})
 			}
-			for _, e := range r.slots {
+			for i := r.slots; i > 0; i = co.slots[i-1].next {
+				e := &co.slots[i-1]
 				a.slotEdges = append(a.slotEdges, slotEdge{e.typ, intern(e.to), set, e.slot})
 			}
 			if r.acc > 0 {
 				a.accepts = append(a.accepts, accept{r.acc - 1, set})
 			}
-			for _, e := range r.eps {
+			for i := r.eps; i > 0; i = co.empty[i-1].next {
+				e := &co.empty[i-1]
 				next := fixes
 				if e.fix != nil {
 					next = append(slices.Clone(fixes), *e.fix)
@@ -285,7 +351,7 @@ func (co *compiler) close(start, frames int32) {
 		walk(queue[q], nil)
 		n.wordsEnd, n.slotsEnd, n.acceptsEnd, n.loopsEnd = int32(len(a.wordEdges)), int32(len(a.slotEdges)), int32(len(a.accepts)), int32(len(a.loops))
 		edges := a.wordEdges[n.words:n.wordsEnd]
-		sort.SliceStable(edges, func(i, j int) bool { return edges[i].word < edges[j].word })
+		slices.SortStableFunc(edges, func(x, y wordEdge) int { return cmp.Compare(x.word, y.word) })
 		a.nodes = append(a.nodes, n)
 	}
 }

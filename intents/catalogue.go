@@ -34,8 +34,10 @@ type SlotSpec struct {
 	Name string
 	Type string
 	// Required slots are asked for when absent. Where one of several will do
-	// (replicas, delta or factor), the one to ask for carries the mark.
+	// (replicas, delta or factor), the one to ask for carries the mark and Or
+	// lists the others, as "slot" or "slot=value".
 	Required bool
+	Or       []string
 }
 
 // Catalogue is everything that can be said and answered in one language. It is
@@ -85,6 +87,7 @@ type frame struct {
 	before []sentence // parts that stand before the cue only
 	parts  []sentence
 	exact  bool // skips nothing
+	idle   bool // skips small words only
 }
 
 // ignored is the slot name for words whose value does not matter: {_:any_name}.
@@ -132,6 +135,9 @@ func (c *Catalogue) Spec(name string) (Spec, bool) {
 func (s Spec) clone() Spec {
 	s.Examples = slices.Clone(s.Examples)
 	s.Slots = slices.Clone(s.Slots)
+	for i := range s.Slots {
+		s.Slots[i].Or = slices.Clone(s.Slots[i].Or)
+	}
 	return s
 }
 

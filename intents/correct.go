@@ -167,6 +167,9 @@ func (rd *reading) asks(clause []token) bool {
 // forbid or put off an act. Behind the request it must be a clause with a verb:
 // "canary first" is none.
 func (rd *reading) aside(clause []token, behind bool) bool {
+	if len(clause) == 1 && rd.r.vocabulary[clause[0].text] && rd.r.lead.longest(clause, 0) == 0 && rd.r.tail.longest(clause, 0) == 0 {
+		return false // "nginx, spin up three of them"
+	}
 	verb := false
 	for i, t := range clause {
 		if rd.r.asideNever.longest(clause, i) > i || isDigit(t.text[0]) {

@@ -37,6 +37,8 @@ type wordLists struct {
 	asideVerbs         []string // what makes words a clause of their own
 	asideStart         []string // what such a clause must not begin with
 	asideNever         []string // what such a clause must not hold
+	neverSkipped       []string // words that frames never pass over
+	hesitation         []string // what is dropped where nothing fits otherwise
 	asking             []string // courtesies that want a verb behind them
 	unguarded          []string // hold a word that forbids acts, and forbid none
 	idle               []string // words that a frame of a reading intent may skip
@@ -299,7 +301,7 @@ func (l *loader) wordList(key string, k, v *yaml.Node) {
 		"lead": &w.lead, "filler": &w.filler, "tail": &w.tail, "article": &w.article,
 		"kind_before": &w.kindBefore, "kind_after": &w.kindAfter, "and": &w.and,
 		"never_names": &w.never, "never_repaired": &w.inflected, "counted": &w.counted,
-		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "unguarded": &w.unguarded, "asking": &w.asking, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever, "aside_start": &w.asideStart,
+		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "unguarded": &w.unguarded, "never_skipped": &w.neverSkipped, "hesitation": &w.hesitation, "asking": &w.asking, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever, "aside_start": &w.asideStart,
 	}[key]
 	if !ok {
 		l.errorf(k, "unknown key %q in words", key)
@@ -387,7 +389,7 @@ func (l *loader) slot(d *intentDef, slot string, k, v *yaml.Node) {
 	}
 	d.slots[slot] = s
 	d.order = append(d.order, slot)
-	d.spec.Slots = append(d.spec.Slots, SlotSpec{Name: slot, Type: s.typ, Required: s.required})
+	d.spec.Slots = append(d.spec.Slots, SlotSpec{Name: slot, Type: s.typ, Required: s.required, Or: s.or})
 }
 
 func (l *loader) sentences(intent string, v *yaml.Node, of sentence) []sentence {
@@ -432,6 +434,10 @@ func (l *loader) frames(intent string, v *yaml.Node) {
 			case "exact":
 				if err := v.Decode(&f.exact); err != nil {
 					l.errorf(v, "%s: frame: exact: %v", intent, err)
+				}
+			case "skip":
+				if f.idle = l.str(v) == "idle"; !f.idle {
+					l.errorf(v, "%s: frame: skip: %q is not idle", intent, v.Value)
 				}
 			default:
 				l.errorf(k, "%s: frame: unknown key %q", intent, key)

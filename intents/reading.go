@@ -209,7 +209,7 @@ func (rd *reading) search(start int32) []parsed {
 				switch {
 				case r.idle[text]:
 					skip(l.to, int32(pos+1), costIdle)
-				case t.skips < maxSkips && !r.acting[text]:
+				case l.kind == loopAny && t.skips < maxSkips && !r.acting[text] && !r.neverSkipped[text] && (pos == 0 || !r.places[tokens[pos-1].text]):
 					next.skips++
 					skip(l.to, int32(pos+1), costSkip)
 					next.skips--
@@ -332,6 +332,7 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 	if d.spec.Risk == RiskWrite && (rd.guarded || s.terse && (rd.question || rd.threads[ti].asked)) {
 		return p, false
 	}
+	p.skips = int(rd.threads[ti].skips)
 	if s.frame != nil {
 		p.cost += costFrame
 		if t := &rd.threads[ti]; t.skips > 0 && (!t.known || int(t.skips)*2 >= len(rd.tokens)) {

@@ -20,44 +20,49 @@ const maxCandidates = 3
 // Recognizer reads sentences. It is compiled once and safe for concurrent use;
 // the inventory comes with each sentence.
 type Recognizer struct {
-	c          *Catalogue
-	a          *automaton
-	lead       *phrases
-	filler     *phrases
-	tail       *phrases
-	reason     *phrases // "because …": may close a sentence with anything behind
-	guardS     *phrases
-	guardA     *phrases
-	chain      *phrases
-	unguarded  *phrases        // "no more than": a limit, no negation
-	heardAs    *phrases        // several words that are one misheard
-	asideVerbs *phrases        // what makes a clause one: "is", "looks"
-	asideStart map[string]bool // words that such a clause must not begin with
-	asideNever *phrases        // what a clause that is dropped must not hold
-	correction *phrases        // "no wait", "I mean": what follows replaces
-	article    *phrases
-	before     *phrases
-	after      *phrases
-	and        *phrases
-	targets    *phrases
-	numbers    *phrases
-	lists      map[string]*phrases
-	kinds      map[string]bool // "deploy" of deploy/web
-	counted    map[string]bool
-	joins      map[string]bool // what makes a name and a number a request: to, ->
-	asking     *phrases        // courtesies that want a verb behind them: \"could you\"
-	never      map[string]bool // words that are no unknown name
-	noFix      map[string]bool // words that are what they are
-	idle       map[string]bool // small words that frames skip
-	polite     []string        // long words of courtesy, for typing errors
-	acting     map[string]bool // words of writing intents, which frames never skip
-	env        map[string]bool
-	heard      map[string][]int32 // word → words it may be a mishearing of
-	repairs    map[int][]string   // length → template words, for typing errors
-	types      map[string]func(*reading, int) []span
-	typeFns    []func(*reading, int) []span // by edge label
-	signs      *strings.Replacer
-	scratch    sync.Pool
+	c            *Catalogue
+	a            *automaton
+	lead         *phrases
+	filler       *phrases
+	tail         *phrases
+	reason       *phrases // "because …": may close a sentence with anything behind
+	guardS       *phrases
+	guardA       *phrases
+	chain        *phrases
+	unguarded    *phrases        // "no more than": a limit, no negation
+	heardAs      *phrases        // several words that are one misheard
+	asideVerbs   *phrases        // what makes a clause one: "is", "looks"
+	asideStart   map[string]bool // words that such a clause must not begin with
+	asideNever   *phrases        // what a clause that is dropped must not hold
+	correction   *phrases        // "no wait", "I mean": what follows replaces
+	article      *phrases
+	before       *phrases
+	after        *phrases
+	and          *phrases
+	targets      *phrases
+	numbers      *phrases
+	lists        map[string]*phrases
+	kinds        map[string]bool // "deploy" of deploy/web
+	counted      map[string]bool
+	joins        map[string]bool // what makes a name and a number a request: to, ->
+	neverSkipped map[string]bool
+	places       map[string]bool  // what stands before a place: in, on
+	vocabulary   map[string]bool  // every word that means something
+	spelling     map[int][]string // words of lists and guards by length, for typing errors
+	hesitation   *phrases
+	asking       *phrases        // courtesies that want a verb behind them: \"could you\"
+	never        map[string]bool // words that are no unknown name
+	noFix        map[string]bool // words that are what they are
+	idle         map[string]bool // small words that frames skip
+	polite       []string        // long words of courtesy, for typing errors
+	acting       map[string]bool // words of writing intents, which frames never skip
+	env          map[string]bool
+	heard        map[string][]int32 // word → words it may be a mishearing of
+	repairs      map[int][]string   // length → template words, for typing errors
+	types        map[string]func(*reading, int) []span
+	typeFns      []func(*reading, int) []span // by edge label
+	signs        *strings.Replacer
+	scratch      sync.Pool
 }
 
 // NewRecognizer compiles a catalogue.
@@ -69,7 +74,9 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), unguarded: newPhrases(w.unguarded), heardAs: &phrases{}, asideNever: newPhrases(w.asideNever), asideStart: set(w.asideStart),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
-		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking), never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
+		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking),
+		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation),
+		vocabulary: map[string]bool{}, spelling: map[int][]string{}, never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
 		heard: map[string][]int32{}, repairs: map[int][]string{},
 	}
 	for _, value := range slices.Sorted(maps.Keys(w.targets)) {
@@ -116,8 +123,130 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 			r.polite = append(r.polite, p)
 		}
 	}
+	r.learnSpelling()
 	r.bindTypes()
 	return r
+}
+
+// learnSpelling collects the words that mean something: typing errors in those
+// of lists and guards are mended before a sentence is read, those of templates
+// while it is.
+func (r *Recognizer) learnSpelling() {
+	w := &r.c.words
+	for word := range r.a.words {
+		r.vocabulary[word] = true
+	}
+	for _, list := range [...][]string{w.lead, w.asking, w.filler, w.tail, w.article, w.kindBefore, w.kindAfter, w.and, w.never, w.inflected, w.counted, w.env, w.chain, w.reason, w.idle, w.asideVerbs, w.asideNever, w.asideStart, w.neverSkipped} {
+		for _, p := range list {
+			for word := range strings.FieldsSeq(p) {
+				r.vocabulary[word] = true
+			}
+		}
+	}
+	mended := map[string]bool{}
+	learn := func(phrase string) {
+		for word := range strings.FieldsSeq(phrase) {
+			if len(word) >= 5 && !mended[word] && hasLetter(word) {
+				mended[word] = true
+			}
+			r.vocabulary[word] = true
+		}
+	}
+	for _, list := range r.c.lists {
+		for _, e := range list {
+			learn(e.text)
+		}
+	}
+	for _, list := range [...][]string{w.guardStart, w.guardAnywhere, w.correction} {
+		for _, p := range list {
+			learn(p)
+		}
+	}
+	for _, ps := range w.targets {
+		for _, p := range ps {
+			learn(p)
+		}
+	}
+	for _, word := range slices.Sorted(maps.Keys(mended)) {
+		if _, template := r.a.words[word]; !template {
+			r.spelling[len(word)] = append(r.spelling[len(word)], word)
+		}
+	}
+}
+
+// mend corrects typing errors in the words of lists and guards. What could be a
+// name, or a word of a template, is left to the reading.
+func (r *Recognizer) mend(tokens []token, inv *Inventory) {
+	for i := range tokens {
+		t := tokens[i].text
+		if len(t) < 5 || r.vocabulary[t] || r.noFix[t] || tokens[i].quote != 0 || tokens[i].whole != "" || r.heard[t] != nil || strings.ContainsAny(t, "0123456789/:.@-_=") {
+			continue
+		}
+		if inv != nil {
+			if _, ok := inv.workloads.exact[t]; ok {
+				continue
+			}
+			if _, ok := inv.namespaces.exact[t]; ok {
+				continue
+			}
+		}
+		limit := 1
+		if len(t) >= 9 {
+			limit = 2
+		}
+		best, word, ties := limit+1, "", 0
+		for l := len(t) - limit; l <= len(t)+limit; l++ {
+			for _, w := range r.spelling[l] {
+				if w[0] != t[0] && w[1] != t[0] {
+					continue
+				}
+				if d := osa(w, t, min(best, limit)); d < best {
+					best, word, ties = d, w, 0
+				} else if d == best && d <= limit {
+					ties++
+				}
+			}
+		}
+		if word == "" || ties > 0 || inflection(word, t) || inflection(t, word) {
+			continue
+		}
+		for l := len(t) - best; l <= len(t)+best; l++ { // a template's word as near is as likely
+			for _, w := range r.repairs[l] {
+				if osa(w, t, best) <= best {
+					word = ""
+				}
+			}
+		}
+		if word == "" {
+			continue
+		}
+		if inv != nil {
+			if _, _, name := inv.workloads.repair(t); name {
+				continue
+			}
+		}
+		tokens[i].text = word
+	}
+}
+
+// plainer drops hesitations and words said twice, for a sentence that makes no
+// sense with them. nil is returned where there are none.
+func (r *Recognizer) plainer(tokens []token) []token {
+	var out []token
+	for i := 0; i < len(tokens); i++ {
+		if end := r.hesitation.longest(tokens, i); end > i && tokens[i].quote == 0 {
+			i = end - 1
+			continue
+		}
+		if n := len(out); n > 0 && out[n-1].text == tokens[i].text && (tokens[i].text == "," || hasLetter(tokens[i].text) && !r.isNumberWord(tokens[i].text)) {
+			continue
+		}
+		out = append(out, tokens[i])
+	}
+	if len(out) == len(tokens) || len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 func set(list []string) map[string]bool {
@@ -166,6 +295,7 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	text = r.signs.Replace(text)
 	tokens, question, quoted := r.tokenize(text)
 	tokens = r.rejoin(tokens)
+	r.mend(tokens, inv)
 	if len(tokens) == 0 {
 		return res, false
 	}
@@ -179,6 +309,13 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 		why.guarded(rd, tokens[from:to], quoted)
 	}
 	best, steps := rd.understand(tokens, 2)
+	if steps == nil && (len(best) == 0 || unknownTarget(best[0])) {
+		if plain := r.plainer(tokens); plain != nil {
+			if b, s := rd.understand(plain, 2); s != nil || len(b) > 0 && !unknownTarget(b[0]) {
+				best, steps = b, s
+			}
+		}
+	}
 	if steps != nil {
 		if why != nil {
 			why.chain(r, steps)
@@ -204,6 +341,11 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 func (rd *reading) understand(tokens []token, depth int) (best, steps []parsed) {
 	best = rd.parse(tokens)
 	if len(best) > 0 && !unknownTarget(best[0]) && !best[0].twice {
+		if best[0].skips > 0 { // what was passed over may be another step
+			if steps := rd.chain(tokens); len(steps) > 1 && !slices.ContainsFunc(steps, func(p parsed) bool { return unknownTarget(p) || p.skips > 0 }) {
+				return nil, steps
+			}
+		}
 		return best, nil
 	}
 	if p, ok := rd.corrected(tokens); ok {
@@ -286,6 +428,7 @@ type parsed struct {
 	answer bool
 	terse  bool
 	unsure string // the slot whose value stands for nothing that exists
+	skips  int    // words of meaning that were passed over
 	twice  bool   // a slot was said twice, differently
 	head   int    // tokens before the first slot: the verb
 	trace  *trace

@@ -46,7 +46,7 @@ func (r *Recognizer) bindTypes() {
 		"duration": (*reading).length, "period": (*reading).unitLength, "clock": (*reading).clock,
 		"moment":     func(rd *reading, pos int) []span { return rd.moment(pos, false) },
 		"hour":       func(rd *reading, pos int) []span { return rd.moment(pos, true) },
-		"percentile": (*reading).percentile, "quoted": (*reading).quoted, "exception": (*reading).exception, "port": (*reading).port, "image_path": (*reading).imagePath, "phrase": (*reading).phrase, "new_name": (*reading).newName,
+		"percentile": (*reading).percentile, "quoted": (*reading).quoted, "exception": (*reading).exception, "port": (*reading).port, "image_path": (*reading).imagePath, "image_name": (*reading).imageName, "phrase": (*reading).phrase, "new_name": (*reading).newName,
 	}
 	for _, name := range r.a.types {
 		fn := r.types[name]
@@ -507,7 +507,7 @@ func (rd *reading) pod(pos int) []span {
 		}
 		return nil
 	}
-	if len(last) != 5 || !randomLooking(last) {
+	if len(last) != 5 {
 		return nil
 	}
 	known := false
@@ -517,7 +517,9 @@ func (rd *reading) pod(pos int) []span {
 			_, known = rd.inv.workloads.find(squash(head[:j]))
 		}
 	}
-	if j := strings.LastIndexByte(head, '-'); j > 0 && len(head)-j-1 >= 5 && len(head)-j-1 <= 10 && randomLooking(head[j+1:]) || known {
+	j := strings.LastIndexByte(head, '-')
+	hashed := j > 0 && len(head)-j-1 >= 5 && len(head)-j-1 <= 10 && randomLooking(head[j+1:])
+	if randomLooking(last) && (hashed || known) || hashed && known {
 		return []span{{end: pos + 1, val: t, known: known}}
 	}
 	return nil
@@ -778,4 +780,20 @@ func (rd *reading) imagePath(pos int) []span {
 		}
 	}
 	return []span{{end: pos + 1, val: t.said, cost: 0.01}}
+}
+
+// imageName reads the name of an image behind the word that announces one: a
+// reference, a path, or a word that is no number.
+func (rd *reading) imageName(pos int) []span {
+	if out := rd.ref(pos); out != nil {
+		return out
+	}
+	if out := rd.imagePath(pos); out != nil {
+		return out
+	}
+	t := rd.tokens[pos]
+	if t.whole != "" || !isTag(t.text) || !hasLetter(t.text) || isDigit(t.text[0]) || rd.r.isNumberWord(t.text) || rd.r.idle[t.text] || rd.r.never[t.text] {
+		return nil
+	}
+	return []span{{end: pos + 1, val: t.said, cost: 0.02}}
 }

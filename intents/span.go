@@ -44,6 +44,7 @@ var builtinTypes = map[string]string{
 	"hour":       "like moment, also a bare number: (since) nine",
 	"percentile": "p99, 95th percentile: the number",
 	"port":       "a port, also digit by digit: 8080, eighty eighty",
+	"image_name": "the name of an image where the words around say it is one",
 	"image_path": "an image with a folder and without a tag: acme/api",
 	"exception":  "the class of an exception: TimeoutError, null pointer exception",
 	"quoted":     "the words between quotes",

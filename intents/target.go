@@ -233,7 +233,7 @@ func (rd *reading) qualified(word string, end int) (span, bool) {
 
 // misspelt repairs a name, unless all its words mean something by themselves.
 func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool) {
-	if len(key) < 3 {
+	if _, node := rd.inv.nodes.exact[key]; node || len(key) < 3 {
 		return span{}, false
 	}
 	common := false // "post grass": words that mean something by themselves

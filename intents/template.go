@@ -260,3 +260,18 @@ func (n *node) opening(rules map[string]*rule, set map[string]bool) (empty bool)
 	}
 	return true
 }
+
+// size is about how many places the template unfolds to.
+func (n *node) size(rules map[string]*rule) int {
+	total := 1
+	for _, k := range n.kids {
+		total += k.size(rules) + 1
+	}
+	switch n.kind {
+	case nodeRule:
+		total += rules[n.word].node.size(rules)
+	case nodePerm:
+		total *= 3
+	}
+	return total
+}
