@@ -147,7 +147,7 @@ func (rd *reading) names(clause []token) bool {
 	}
 	for _, t := range clause {
 		key := squash(t.text)
-		for _, x := range [...]*nameIndex{&rd.inv.workloads, &rd.inv.namespaces, &rd.inv.nodes} {
+		for _, x := range [...]*nameIndex{&rd.inv.workloads, &rd.inv.namespaces, &rd.inv.nodes, &rd.inv.clusters, &rd.inv.alerts} {
 			if _, ok := x.exact[key]; ok {
 				return true
 			}
@@ -159,7 +159,7 @@ func (rd *reading) names(clause []token) bool {
 // asks reports a clause that is a request itself.
 func (rd *reading) asks(clause []token) bool {
 	best := rd.parse(clause)
-	return len(best) > 0 && rd.r.c.intents[best[0].intent].spec.Risk != RiskNone
+	return len(best) > 0 && (len(best[0].slots) > 0 || rd.r.c.intents[best[0].intent].spec.Risk != RiskNone)
 }
 
 // aside reports a clause that only sets the scene, so that it may be dropped
@@ -180,7 +180,7 @@ func (rd *reading) aside(clause []token, behind bool) bool {
 		}
 		isVerb := rd.r.asideVerbs.longest(clause, i) > i || strings.HasSuffix(t.whole, "'s")
 		// "that release broke it" speaks of a thing, "release it" asks for it.
-		if rd.r.acting[t.text] && !isVerb && !rd.noun(clause, i) {
+		if rd.r.acting[t.text] && !isVerb && rd.imperative(clause, i) {
 			return false
 		}
 		verb = verb || isVerb || i > 0 && len(t.text) > 4 && strings.HasSuffix(t.text, "ed")
@@ -188,14 +188,17 @@ func (rd *reading) aside(clause []token, behind bool) bool {
 	return verb || !behind
 }
 
-// noun reports a word that an article, or "to", makes no request.
-func (rd *reading) noun(clause []token, i int) bool {
-	for j := i - 1; j >= max(0, i-2); j-- {
-		if w := clause[j].text; rd.r.article.starts(w) || w == "to" {
-			return true
-		}
+// imperative reports a word that stands where a request begins.
+func (rd *reading) imperative(clause []token, i int) bool {
+	if i == 0 {
+		return true
 	}
-	return false
+	switch w := clause[i-1].text; w {
+	case ",", "and", "then", "please", "just", "also":
+		return true
+	default:
+		return rd.r.lead.longest(clause[:i], i-1) == i && !rd.r.idle[w]
+	}
 }
 
 // topic reads a clause that names a thing, and a request that takes it up with

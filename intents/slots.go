@@ -270,13 +270,17 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 	key = squash(rd.tokens[pos].text)
 	for end := pos + 2; len(out) == 0 && end <= len(rd.tokens) && end <= pos+3; end++ {
 		w := rd.tokens[end-1].text
-		if !hasLetter(w) || rd.r.idle[rd.tokens[pos].text] || rd.r.acting[rd.tokens[pos].text] {
+		if !hasLetter(w) || rd.r.idle[rd.tokens[pos].text] {
 			break
 		}
 		if key += squash(w); len(key) < 5 || len(key) > x.maxLen+4 {
 			continue
 		}
-		if near := rd.near(x, key, 2); near.name != "" && near.far <= sureSound {
+		limit := float32(sureSound)
+		if rd.r.acting[rd.tokens[pos].text] {
+			limit = surelySound
+		}
+		if near := rd.near(x, key, 2); near.name != "" && near.far <= limit {
 			return []span{{end: end, val: near.name, cost: near.cost, known: true}}
 		}
 	}
@@ -284,7 +288,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 	if len(out) > 0 || rd.r.never[t] || len(t) < 5 || rd.r.isNumberWord(t) {
 		return out
 	}
-	if _, known := rd.r.a.words[t]; known {
+	if _, known := rd.r.a.words[t]; known && (pos == 0 || !rd.r.places[rd.tokens[pos-1].text]) {
 		return nil
 	}
 	if near := rd.near(x, squash(t), 1); near.name != "" && near.far <= sureSound {
