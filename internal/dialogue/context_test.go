@@ -125,6 +125,20 @@ func TestAYesIsToWhatWasAskedLast(t *testing.T) {
 	}
 }
 
+func TestNotToDoItIsANoWhileItWaits(t *testing.T) {
+	for _, no := range []string{"don't restart web", "please don't roll web back", "leave web alone", "no, don't scale web", "don't restart it"} {
+		r := newRoom(t).proposes("restart")
+		r.say("restart web")
+		if r.say(no); r.last().Name != "deny" {
+			t.Errorf("%s came to %s", no, short(r.last()))
+		}
+	}
+	r := newRoom(t)
+	if a := r.say("don't restart web"); a.Intent != intents.OutOfScope {
+		t.Errorf("nothing waits, and yet %+v", a)
+	}
+}
+
 func TestWhatIsCorrectedIsNotWantedAsItWas(t *testing.T) {
 	r := newRoom(t).proposes("scale")
 	r.say("scale web to five")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/action"
@@ -83,6 +84,7 @@ func (c *Crew) chain(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, err
 		}
 		return dialogue.Reply{}, err
 	}
+	t.Session.Home = all.session.Home
 	for _, a := range slices.Backward(all.answers) {
 		r.Speech, r.Text = a.Speech+" "+r.Speech, a.Text+"\n"+r.Text
 		r.Blocks = append(slices.Clone(a.Blocks), r.Blocks...)
@@ -114,6 +116,11 @@ func (c *Crew) step(ctx context.Context, t *dialogue.Turn, all *steps) error {
 			return err
 		}
 		return instead{reply: r}
+	case strings.HasPrefix(t.Intent.Name, "switch_"):
+		// The steps behind it are where it leads to.
+		r, err := h.Handle(ctx, t)
+		all.answers = append(all.answers, r)
+		return err
 	case spec.Risk != intents.RiskRead:
 		return fault.New(fault.Refused, "I do that only by itself. Say it when the rest is done.")
 	case len(all.changes) > 0:
@@ -211,7 +218,7 @@ func (c *Crew) stepLater(ctx context.Context, t *dialogue.Turn, all *steps) erro
 
 // answered is what a chain without a change comes to.
 func (s *steps) answered() dialogue.Reply {
-	s.turn.Session.Targets = s.session.Targets
+	s.turn.Session.Targets, s.turn.Session.Home = s.session.Targets, s.session.Home
 	var out dialogue.Reply
 	add := func(speech, text string) {
 		if out.Speech != "" {

@@ -119,6 +119,26 @@ func (t *town) WatchRollout(_ context.Context, ref kube.Ref, _ int64) iter.Seq2[
 	}
 }
 
+func TestAStepMaySwitchThePlace(t *testing.T) {
+	k := newTalk(t)
+	chain := func(steps ...intents.Intent) dialogue.Reply {
+		return k.Respond(t.Context(), dialogue.Request{
+			Conversation: "c", Speaker: access.Speaker{Channel: "web", ID: "ann"}, Text: "blorp",
+			Intent: &intents.Intent{Name: "chain", Slots: intents.Slots{"steps": steps}},
+		})
+	}
+	to := intents.Intent{Name: "switch_namespace", Slots: intents.Slots{"namespace": "staging"}}
+	r := chain(to, intents.Intent{Name: "restart", Slots: intents.Slots{"targets": []string{"web"}}})
+	if !strings.Contains(r.Text, "From now on I look in staging first") || !strings.Contains(r.Text, "Restart Deployment web in staging") {
+		t.Errorf("%s", r.Text)
+	}
+	k.says("no", "")
+	k.says("where are we?", "in the namespace staging")
+	if r := chain(intents.Intent{Name: "undo"}, to); r.Fault != fault.Refused || !strings.Contains(r.Text, "step 1") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // talk is a conversation with everything real but the cluster.
 type talk struct {
 	*dialogue.Engine
