@@ -127,7 +127,7 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 				continue
 			case best[0].intent == "confirm" || best[0].intent == "amend" || best[0].terse && d.spec.Risk == RiskRead:
 				continue // a word alone is too little beside others
-			case d.spec.Risk == RiskRead && rd.asks(c.clause):
+			case d.spec.Risk == RiskRead && (!rd.remark(c.clause) || rd.asks(c.clause)):
 				continue
 			}
 			for i := range best {
@@ -154,6 +154,21 @@ func (rd *reading) names(clause []token) bool {
 		}
 	}
 	return false
+}
+
+// remark reports a clause with a verb, or words that mean nothing here: what a
+// question may do without. "In the last hour" is none.
+func (rd *reading) remark(clause []token) bool {
+	strange := 0
+	for i, t := range clause {
+		if rd.r.asideVerbs.longest(clause, i) > i || strings.HasSuffix(t.whole, "'s") || i > 0 && len(t.text) > 4 && strings.HasSuffix(t.text, "ed") {
+			return true
+		}
+		if !rd.r.vocabulary[t.text] && hasLetter(t.text) {
+			strange++
+		}
+	}
+	return strange > 0 && strange == len(clause) || rd.r.lead.longest(clause, 0) == len(clause)
 }
 
 // asks reports a clause that is a request itself.

@@ -18,6 +18,7 @@ type reading struct {
 	text     string // what the tokens were cut from
 	question bool
 	guarded  bool
+	loose    bool // try names by their sound as well
 	explain  bool // keep how each reading came about
 	fuzzy    int
 	nearby   map[nearKey]nearName // repairs of names, tried once a sentence
@@ -74,7 +75,7 @@ func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *readin
 	if rd == nil {
 		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes)), mark: make([]int32, 4*len(r.a.nodes))}
 	}
-	rd.inv, rd.open, rd.question, rd.fuzzy, rd.explain = inv, open, question, 0, false
+	rd.inv, rd.open, rd.question, rd.fuzzy, rd.explain, rd.loose = inv, open, question, 0, false, false
 	return rd
 }
 

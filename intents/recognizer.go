@@ -309,6 +309,13 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 		why.guarded(rd, tokens[from:to], quoted)
 	}
 	best, steps := rd.understand(tokens, 2)
+	if steps == nil && unclear(best) {
+		// Sounds are tried last: they are many, and good for a mistake each.
+		rd.loose, rd.fuzzy = true, 0
+		if b, s := rd.understand(tokens, 2); s != nil || len(b) > 0 && (len(best) == 0 || b[0].cost < best[0].cost) {
+			best, steps = b, s
+		}
+	}
 	if steps == nil && (len(best) == 0 || unknownTarget(best[0])) {
 		if plain := r.plainer(tokens); plain != nil {
 			if b, s := rd.understand(plain, 2); s != nil || len(b) > 0 && !unknownTarget(b[0]) {
@@ -363,6 +370,11 @@ func (rd *reading) understand(tokens []token, depth int) (best, steps []parsed) 
 		return nil, steps
 	}
 	return best, nil
+}
+
+// unclear reports that nothing fitted, or not every word.
+func unclear(best []parsed) bool {
+	return len(best) == 0 || unknownTarget(best[0]) || best[0].skips > 0
 }
 
 func unknownTarget(p parsed) bool { return p.slots.Has("unknown_target") }

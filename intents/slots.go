@@ -268,7 +268,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 	}
 	// "note two", "cube system"
 	key = squash(rd.tokens[pos].text)
-	for end := pos + 2; len(out) == 0 && end <= len(rd.tokens) && end <= pos+3; end++ {
+	for end := pos + 2; rd.loose && len(out) == 0 && end <= len(rd.tokens) && end <= pos+3; end++ {
 		w := rd.tokens[end-1].text
 		if !hasLetter(w) || rd.r.idle[rd.tokens[pos].text] {
 			break

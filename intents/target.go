@@ -253,7 +253,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 			continue // "web admn"
 		}
 		if known && (i == end-1 || i == pos) {
-			if end == pos+1 || rd.r.idle[w] || rd.r.acting[w] && i == pos {
+			if end == pos+1 || !rd.loose || rd.r.idle[w] || rd.r.acting[w] && i == pos {
 				return span{}, false
 			}
 			common = true
@@ -287,7 +287,7 @@ type nearName struct {
 // near finds the name that key is a misspelling or mishearing of. A sentence is
 // read many ways and asks for the same words again and again.
 func (rd *reading) near(x *nameIndex, key string, words int) nearName {
-	at := nearKey{x, key}
+	at := nearKey{x, key, rd.loose}
 	if n, ok := rd.nearby[at]; ok {
 		return n
 	}
@@ -298,7 +298,7 @@ func (rd *reading) near(x *nameIndex, key string, words int) nearName {
 	var n nearName
 	if name, d, ok := x.repair(key); ok {
 		n = nearName{name: name, cost: costNameTypo * float32(d)}
-	} else if words <= 3 {
+	} else if rd.loose && words <= 3 {
 		if name, far, ok := x.sounds(key); ok {
 			n = nearName{name: name, cost: costNameTypo + 0.4*far, far: far}
 		}
@@ -311,8 +311,9 @@ func (rd *reading) near(x *nameIndex, key string, words int) nearName {
 }
 
 type nearKey struct {
-	x   *nameIndex
-	key string
+	x     *nameIndex
+	key   string
+	loose bool
 }
 
 // surelySound is the same for words that mean something else by themselves.
