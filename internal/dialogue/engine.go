@@ -182,7 +182,7 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 func (e *Engine) remind(t *Turn, r Reply, pending string) (Reply, error) {
 	s := t.Session
 	said := slices.Contains([]string{"deny", "cancel", "repeat", "help"}, t.Intent.Name) || t.Intent.Name == "confirm" && r.Fault == ""
-	if said || r.Expect != ExpectNone && r.Expect != "" || s.Pending != pending || !s.Waiting() || s.PendingAbout == nil || s.PendingBy != t.Request.Speaker.Key() {
+	if said || r.Expect != ExpectNone && r.Expect != "" || s.Pending != pending || !s.WaitingFor(t.Request.Speaker) {
 		return r, nil
 	}
 	w, err := t.Reply("confirm.waiting", Data{"Speech": s.PendingAbout.Speech, "Text": s.PendingAbout.Text})

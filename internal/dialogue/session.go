@@ -108,6 +108,11 @@ func (s *Session) Waiting() bool {
 	return s.Pending != "" && (s.PendingUntil.IsZero() || time.Now().Before(s.PendingUntil))
 }
 
+// WaitingFor reports whether a proposal waits for this speaker's answer.
+func (s *Session) WaitingFor(who access.Speaker) bool {
+	return s.Waiting() && s.PendingAbout != nil && s.PendingBy == who.Key()
+}
+
 // Close forgets the open proposal and question: they are answered or moot.
 func (s *Session) Close() {
 	s.Question = nil

@@ -134,6 +134,13 @@ func TestAStepMaySwitchThePlace(t *testing.T) {
 	}
 	k.says("no", "")
 	k.says("where are we?", "in the namespace staging")
+	is := func(name string) intents.Intent {
+		return intents.Intent{Name: "status", Slots: intents.Slots{"targets": []string{name}, "namespace": "shop"}}
+	}
+	if r := chain(is("web"), is("cart")); r.Text != "web runs v1.9, 3 of 3 pods ready.\ncart runs 2.0, 2 of 2 pods ready." || r.Expect != dialogue.ExpectNone || r.Proposal != nil {
+		t.Errorf("%+v", r)
+	}
+	k.says("how is it?", "^cart runs")
 	if r := chain(intents.Intent{Name: "undo"}, to); r.Fault != fault.Refused || !strings.Contains(r.Text, "step 1") {
 		t.Errorf("%+v", r)
 	}

@@ -168,7 +168,7 @@ func (c *Crew) repeat(_ context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 func (c *Crew) help(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	s := t.Session
 	topic := t.Intent.Slots.String("topic")
-	if p := s.PendingReply; topic == "" && s.Waiting() && s.PendingAbout != nil {
+	if p := s.PendingReply; topic == "" && s.WaitingFor(t.Request.Speaker) {
 		r, err := t.Reply("help.pending", dialogue.Data{"Speech": s.PendingAbout.Speech, "Text": s.PendingAbout.Text})
 		r.Expect = dialogue.ExpectConfirm
 		if p != nil {
