@@ -11,9 +11,14 @@ const maxConnectors = 6
 // chain parts a sentence at "then", "and" and the like, where every part is a
 // sentence of its own. nil is returned where it cannot be.
 func (rd *reading) chain(tokens []token) []parsed {
-	if rd.guarded {
+	if rd.quotes {
 		return nil
 	}
+	if from, to := rd.guard(tokens); rd.anywhere || rd.guarded && from == to {
+		return nil // what guards holds for all of it, or stands in a clause before
+	}
+	// A question may follow what is to be done; behind a question nothing is.
+	defer func(guarded bool) { rd.guarded = guarded }(rd.guarded)
 	type joint struct{ from, to int }
 	var joints []joint
 	for i := 1; i < len(tokens); {
@@ -41,6 +46,11 @@ func (rd *reading) chain(tokens []token) []parsed {
 				continue
 			}
 			part := tokens[start:joints[k].from]
+			from, to := rd.guard(part)
+			rd.guarded = to > from
+			if rd.guarded && joints[k].from < len(tokens) {
+				continue
+			}
 			step, ok := rd.step(part)
 			if ok && before != nil && len(step) == 1 && step[0].terse && step[0].intent != before.p.intent && !slices.ContainsFunc(part, func(t token) bool { return rd.r.joins[t.text] }) {
 				ok = false // "restart both web and cart 2.3": a name and a number are no step of another kind
@@ -79,7 +89,19 @@ func (rd *reading) chain(tokens []token) []parsed {
 		}
 	}
 	rd.share(steps)
-	return steps
+	return distinct(steps)
+}
+
+// distinct drops a step that repeats the one before it: "no new pods on node-1,
+// cordon it".
+func distinct(steps []parsed) []parsed {
+	out := steps[:1]
+	for _, p := range steps[1:] {
+		if !sameMeaning(out[len(out)-1], p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // said is a step with its words.

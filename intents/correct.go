@@ -114,7 +114,15 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 				continue
 			}
 			writes := rd.aside(c.clause, behind)
+			// A remark behind a request has guards of its own: "restart web, Bob asked
+			// for it". One before it might be what guards: "I was about to, …".
+			guarded, anywhere := rd.guarded, rd.anywhere
+			if behind && writes && !rd.quotes {
+				from, to := rd.guard(c.rest)
+				rd.guarded = to > from
+			}
 			best, steps := rd.understand(c.rest, depth-1)
+			rd.guarded, rd.anywhere = guarded, anywhere
 			if steps != nil && writes {
 				return nil, steps
 			}
@@ -123,7 +131,7 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 			}
 			d := rd.r.c.intents[best[0].intent]
 			switch {
-			case d.spec.Risk == RiskWrite && (!writes || best[0].head == 0):
+			case d.spec.Risk == RiskWrite && (!writes || best[0].head == 0 && len(best[0].slots) > 0):
 				continue
 			case best[0].intent == "confirm" || best[0].intent == "amend" || best[0].terse && d.spec.Risk == RiskRead:
 				continue // a word alone is too little beside others

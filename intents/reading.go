@@ -18,6 +18,8 @@ type reading struct {
 	text     string // what the tokens were cut from
 	question bool
 	guarded  bool
+	anywhere bool // what guards holds for the whole sentence, not for one step
+	quotes   bool
 	loose    bool // try names by their sound as well
 	explain  bool // keep how each reading came about
 	fuzzy    int

@@ -304,6 +304,7 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	rd.text = text
 	rd.explain = why != nil
 	from, to := rd.guard(tokens)
+	rd.quotes = quoted
 	rd.guarded = quoted || to > from
 	if why != nil {
 		why.guarded(rd, tokens[from:to], quoted)
@@ -383,7 +384,7 @@ func unknownTarget(p parsed) bool { return p.slots.Has("unknown_target") }
 // it: from and to are equal where there are none.
 func (rd *reading) guard(tokens []token) (from, to int) {
 	r := rd.r
-	rd.tokens = tokens
+	rd.tokens, rd.anywhere = tokens, false
 	// Polite phrases hide the words they are made of: "if you don't mind".
 	polite := make([]bool, len(tokens)+1)
 	starts := make([]bool, len(tokens)+1)
@@ -417,16 +418,17 @@ func (rd *reading) guard(tokens []token) (from, to int) {
 		}
 	}
 	for i := range tokens {
-		if polite[i] {
-			continue
-		}
-		if end := r.guardA.longest(tokens, i); end > i {
+		if end := r.guardA.longest(tokens, i); end > i && !polite[i] {
+			rd.anywhere = true
 			return i, end
 		}
-		if starts[i] {
-			if end := r.guardS.longest(tokens, i); end > i {
-				return i, end
-			}
+	}
+	for i := range tokens {
+		if !starts[i] || polite[i] {
+			continue
+		}
+		if end := r.guardS.longest(tokens, i); end > i {
+			return i, end
 		}
 	}
 	return 0, 0

@@ -181,6 +181,7 @@ func (w *sampler) walk(n *node, i int, s *Sample) {
 		kids := slices.Clone(n.kids)
 		if i%2 == 1 {
 			slices.Reverse(kids)
+			w.visited = append(w.visited, choice{n, 1})
 		}
 		for _, kid := range kids {
 			w.walk(kid, i, s)

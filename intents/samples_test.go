@@ -10,7 +10,7 @@ import (
 func TestSamples(t *testing.T) {
 	c, err := Load(fstest.MapFS{"a.yaml": {Data: []byte(`
 rules:
-  t: (service|app) {targets}
+  t: (service|app) {targets:target}
 intents:
   scale:
     risk: write
@@ -37,7 +37,7 @@ intents:
 	if len(got) < len(covering) || !slices.Equal(got[:len(covering)], covering) {
 		t.Errorf("first\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(covering, "\n"))
 	}
-	for _, combination := range []string{"scale app {targets} to {replicas}", "of service {targets}"} {
+	for _, combination := range []string{"set app {targets} to {replicas}", "grow of app {targets}"} {
 		if !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, combination) }) {
 			t.Errorf("no combination %q in\n%s", combination, strings.Join(got, "\n"))
 		}
