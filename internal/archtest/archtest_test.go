@@ -40,7 +40,7 @@ func house() map[string]room {
 		"cmd/bot": {
 			ours: []string{
 				"intents", "internal/access", "internal/action", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
-				"internal/dialogue", "internal/fault", "internal/kube", "internal/misses", "internal/skill", "internal/store", "internal/webhook",
+				"internal/dialogue", "internal/export", "internal/fault", "internal/kube", "internal/misses", "internal/skill", "internal/store", "internal/webhook",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 		},
@@ -58,6 +58,7 @@ func house() map[string]room {
 			tests:  []string{"internal/store"},
 		},
 		"internal/misses":              {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
+		"internal/export":              {ours: []string{"intents", "internal/fault"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: channel, tests: channelTests},
 		"internal/channel/terminal":    {ours: channel, theirs: []string{"golang.org/x/term"}, tests: channelTests},

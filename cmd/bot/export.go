@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/export"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+)
+
+func exportCommand(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "export alexa|dialogflow DIR",
+		Short: "Write what a voice platform needs to know of the catalogue",
+		Long: `Write into DIR what a voice platform needs to know of what can be said: for
+alexa a skill's interaction model, for dialogflow an agent to be zipped and
+restored. DIR is empty, new, or from an export before, whose files are replaced.`,
+		Args: args(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			platform, dir := a[0], a[1]
+			c, err := intents.English()
+			if err != nil {
+				return err
+			}
+			var files export.Files
+			switch platform {
+			case "alexa":
+				files, _, err = export.Alexa(c)
+			case "dialogflow":
+				files, err = export.Dialogflow(c)
+			default:
+				return fault.New(fault.Usage, "I can export to alexa and dialogflow, not to %s.", platform)
+			}
+			if err != nil {
+				return err
+			}
+			if err := files.Write(dir); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(e.out, "Wrote %d files to %s.\n", len(files), dir)
+			return err
+		},
+	}
+}
