@@ -135,7 +135,7 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 				continue
 			case best[0].intent == "confirm" || best[0].intent == "amend" || best[0].terse && d.spec.Risk == RiskRead:
 				continue // a word alone is too little beside others
-			case d.spec.Risk == RiskRead && (!rd.remark(c.clause) || rd.asks(c.clause)):
+			case d.spec.Risk != RiskWrite && (len(best[0].slots) > 0 || d.spec.Risk == RiskRead) && (!rd.remark(c.clause) || rd.asks(c.clause)):
 				continue
 			}
 			for i := range best {

@@ -204,7 +204,7 @@ func (rd *reading) search(start int32) []parsed {
 				skip(t.node, int32(pos+1), costNoise)
 			}
 			text := tokens[pos].text
-			if text == "," || !hasLetter(text) && len(text) > 3 {
+			if text == "," || text == "|" || !hasLetter(text) && len(text) > 3 {
 				skip(t.node, int32(pos+1), 0.001)
 			}
 			for _, l := range a.loops[node.loops:node.loopsEnd] {
@@ -393,6 +393,9 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 		if len(named) > 0 {
 			targets.names = named
 		}
+	}
+	if s.terse && d.spec.Risk == RiskWrite && len(targets.names) > 0 && strings.HasPrefix(targets.names[0], "@") && !slices.ContainsFunc(rd.tokens, func(t token) bool { return r.joins[t.text] }) {
+		return p, false // "say that two"
 	}
 	if names := unique(targets.names); len(names) > 0 {
 		p.slots["targets"] = names

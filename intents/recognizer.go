@@ -50,6 +50,7 @@ type Recognizer struct {
 	vocabulary   map[string]bool  // every word that means something
 	spelling     map[int][]string // words of lists and guards by length, for typing errors
 	hesitation   *phrases
+	determiner   map[string]bool
 	asking       *phrases        // courtesies that want a verb behind them: \"could you\"
 	never        map[string]bool // words that are no unknown name
 	noFix        map[string]bool // words that are what they are
@@ -75,7 +76,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
 		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking),
-		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation),
+		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation), determiner: set([]string{"the", "a", "an", "our", "my", "your"}),
 		vocabulary: map[string]bool{}, spelling: map[int][]string{}, never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
 		heard: map[string][]int32{}, repairs: map[int][]string{},
 	}
@@ -375,7 +376,7 @@ func (rd *reading) understand(tokens []token, depth int) (best, steps []parsed) 
 
 // unclear reports that nothing fitted, or not every word.
 func unclear(best []parsed) bool {
-	return len(best) == 0 || unknownTarget(best[0]) || best[0].skips > 0
+	return len(best) == 0 || unknownTarget(best[0]) || best[0].skips > 0 || best[0].unsure != ""
 }
 
 func unknownTarget(p parsed) bool { return p.slots.Has("unknown_target") }

@@ -96,6 +96,9 @@ func (rd *reading) target(pos int, unknown bool) []span {
 	var out []span
 	tokens := rd.tokens
 	rd.r.targets.each(tokens, pos, func(end int, v string) {
+		if end == pos+1 && pos > 0 && rd.r.determiner[tokens[pos-1].text] {
+			return // "the it"
+		}
 		weak := end == pos+1 && (tokens[pos].text == "this" || tokens[pos].text == "that")
 		out = appendBetter(out, span{end: end, val: targetVal{names: []string{v}, weak: weak}})
 	})
@@ -236,6 +239,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 	if _, node := rd.inv.nodes.exact[key]; node || len(key) < 3 {
 		return span{}, false
 	}
+	named := false  // a word of it is a name itself: "web basket" is no other name
 	common := false // "post grass": words that mean something by themselves
 	for i := pos; i < end; i++ {
 		w := rd.tokens[i].text
@@ -247,6 +251,9 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		}
 		if rd.r.never[w] || rd.r.isNumberWord(w) {
 			return span{}, false
+		}
+		if _, exact := x.exact[w]; exact && end > pos+1 {
+			named = true
 		}
 		_, known := rd.r.a.words[w]
 		if _, exact := x.exact[w]; exact && end > pos+1 {
@@ -267,7 +274,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		}
 	}
 	near := rd.near(x, key, end-pos)
-	if near.name == "" || common && (near.far > surelySound || near.far == 0 && len(key) < 7) {
+	if near.name == "" || named && near.far > 0 || common && (near.far > surelySound || near.far == 0 && len(key) < 7) {
 		return span{}, false
 	}
 	v := targetVal{names: []string{near.name}}
