@@ -3,6 +3,7 @@ package intents
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Vocabulary returns the words that sentences of the catalogue consist of: what
@@ -12,7 +13,7 @@ func (c *Catalogue) Vocabulary() map[string]bool {
 	add := func(phrases ...string) {
 		for _, p := range phrases {
 			for w := range strings.FieldsSeq(p) {
-				if hasLetter(w) {
+				if strings.IndexFunc(w, unicode.IsLetter) >= 0 { // numbers are nobody's word
 					words[w] = true
 				}
 			}
@@ -29,6 +30,11 @@ func (c *Catalogue) Vocabulary() map[string]bool {
 	}
 	for _, s := range slices.Concat(c.templates, c.answers) {
 		walk(s.node)
+		if s.frame != nil {
+			for _, p := range slices.Concat(s.frame.before, s.frame.parts) {
+				walk(p.node)
+			}
+		}
 	}
 	for _, r := range c.rules {
 		walk(r.node)
@@ -40,7 +46,7 @@ func (c *Catalogue) Vocabulary() map[string]bool {
 	}
 	w := &c.words
 	for _, list := range [][]string{
-		w.lead, w.filler, w.tail, w.article, w.kindBefore, w.kindAfter, w.and, w.never, w.inflected, w.counted, w.env, w.chain, w.reason,
+		w.lead, w.filler, w.tail, w.article, w.kindBefore, w.kindAfter, w.and, w.never, w.inflected, w.counted, w.env, w.chain, w.reason, w.idle,
 		w.guardStart, w.guardAnywhere,
 	} {
 		add(list...)

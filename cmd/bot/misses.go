@@ -42,7 +42,7 @@ the lines with TODO are judged. --clear forgets all of them instead.
 
 misses.keep: false in the configuration keeps none.`,
 		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			age, err := parseAge(since)
 			if err != nil {
 				return err
@@ -62,7 +62,7 @@ misses.keep: false in the configuration keeps none.`,
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer func() { err = errors.Join(err, s.Close()) }()
 			if clear {
 				n, err := s.ForgetMisses(cmd.Context())
 				if err == nil {

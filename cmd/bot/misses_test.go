@@ -60,7 +60,7 @@ func TestMissesAreListedWhileTheyAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	hear(t, defaults().Misses, s, "skayl: \"x\" payments-api # now", "scale payments-api to five", "skayl it", "skayl it")
 
 	var groups []misses.Group
@@ -103,7 +103,7 @@ func TestMissesCanBeSwitchedOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	hear(t, c.Misses, s, "skayl it")
 	if kept, err := misses.Load(t.Context(), s, time.Time{}); len(kept) != 0 || err != nil {
 		t.Errorf("kept %v, %v", kept, err)

@@ -29,7 +29,7 @@ func cluster() intents.InventoryData {
 		Nodes: []string{"node-1", "ip-10-0-1-23.ec2.internal"},
 		Workloads: []intents.Workload{
 			{Name: "web", Namespace: "shop"}, {Name: "payments-api", Namespace: "shop", Aliases: []string{"billing"}},
-			{Name: "image-resizer", Namespace: "shop"}, {Name: "worker-2", Namespace: "shop"}, {Name: "checkout", Namespace: "shop"}, {Name: "acme-merger-2027"},
+			{Name: "image-resizer", Namespace: "shop"}, {Name: "grommet-2", Namespace: "shop"}, {Name: "checkout", Namespace: "shop"}, {Name: "acme-merger-2027"},
 		},
 	}
 }
@@ -57,12 +57,12 @@ func TestMask(t *testing.T) {
 		"team rocket and teamrocket/web":               "{namespace} and {namespace}/{workload}",
 		"deploy/web web=5 web:1.2 web->5":              "deploy/{workload} {workload}=5 {workload}:1.2 {workload} -> 5",
 		"acme merger 2027":                             "{workload}",
-		"restart worker two and worker-7":              "restart {workload} two and {workload}",
+		"restart grommet two and grommet-7":            "restart {workload} two and {workload}",
 		"重启web":                                        "{secret}",
 		// names of nobody
 		"restart pod web-7f9c4d5b8-x2x1z":                     "restart pod {name}",
 		"deploy 2.1-bad of 1.2.3-rc1":                         "deploy {version} of {version}",
-		"image nginx:1.25 ghcr.io/a/b:1.2":                    "image {name}:1.25 {path}",
+		"image frobnitz:1.25 ghcr.io/a/b:1.2":                 "image {name}:1.25 {path}",
 		"ask bob@example.com or @bob":                         "ask {mail} or {person}",
 		"see https://x.y/z?token=1 or www.x.y or example.com": "see {url} or {url} or {url}",
 		"curl 10.0.0.12 and /etc/passwd and C:\\x and ~/.ssh": "curl {address} and {path} and {path} and {path}",
@@ -126,6 +126,11 @@ func leak(masked string, inv intents.InventoryData) string {
 	for field := range strings.FieldsSeq(masked) {
 		in := 0
 		for part := range strings.FieldsFuncSeq(placeholder.ReplaceAllString(field, "\x00"), func(r rune) bool { return strings.ContainsRune("\x00,?;:=/&|", r) }) {
+			for _, w := range inv.Workloads {
+				if part == w.Name {
+					return "a name: " + part
+				}
+			}
 			if vocabulary()[part] || part == "->" {
 				continue
 			}
@@ -150,11 +155,6 @@ func leak(masked string, inv intents.InventoryData) string {
 				return "signs: " + part
 			}
 			in += numbers
-			for _, w := range inv.Workloads {
-				if part == w.Name {
-					return "a name: " + part
-				}
-			}
 		}
 		if in == 0 {
 			figures = 0
