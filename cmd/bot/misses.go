@@ -170,7 +170,7 @@ func times(n int) string {
 func fill(text string) string {
 	for mask, names := range map[string][]string{
 		"{workload}": {"web", "cart", "checkout", "search"}, "{namespace}": {"staging", "shop"}, "{node}": {"node-1", "node-2"},
-		"{cluster}": {"home", "edge"}, "{version}": {"2.1-bad"}, "{number}": {"12345"},
+		"{cluster}": {"home", "edge"}, "{version}": {"2.1-bad"}, "{alert}": {"HighErrorRate"}, "{container}": {"istio-proxy"}, "{number}": {"12345"},
 	} {
 		for i := 0; strings.Contains(text, mask); i++ {
 			text = strings.Replace(text, mask, names[i%len(names)], 1)

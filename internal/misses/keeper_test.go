@@ -111,6 +111,7 @@ func TestWhatIsKept(t *testing.T) {
 		{"amended", []string{"scale web to five", "no, make it six"}, "scale {workload} to five | corrected at once | scale | no, make it six | amend\n"},
 		{"said anew", []string{"scale web to five", "scale web to nine"}, "scale {workload} to five | corrected at once | scale | scale {workload} to nine | scale\n"},
 		{"another request", []string{"scale web to five", "restart web"}, ""},
+		{"reminded", []string{"scale web to five", "how is web", "how is payments-api"}, ""},
 		{"secret", []string{"password is hunter2", "help"}, "password is {secret} | not understood | out_of_scope | help | help\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

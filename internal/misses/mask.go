@@ -21,6 +21,8 @@ const (
 	maskNamespace = "{namespace}"
 	maskNode      = "{node}"
 	maskCluster   = "{cluster}"
+	maskAlert     = "{alert}"
+	maskContainer = "{container}"
 	maskName      = "{name}"    // looks like the name of something
 	maskNumber    = "{number}"  // of more than four digits
 	maskVersion   = "{version}" // with more to it than numbers
@@ -497,6 +499,17 @@ func namesOf(inv intents.InventoryData) names {
 	}
 	for _, c := range inv.Clusters {
 		add(c, maskCluster)
+	}
+	for _, a := range inv.Alerts {
+		add(a, maskAlert)
+	}
+	for _, c := range inv.Containers {
+		add(c, maskContainer)
+	}
+	for _, t := range inv.Tags {
+		if strings.ContainsFunc(t, unicode.IsLetter) { // "2.3" names nothing
+			add(t, maskVersion)
+		}
 	}
 	return n
 }

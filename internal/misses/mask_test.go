@@ -25,6 +25,7 @@ func everybodys(w string) bool { return vocabulary()[w] }
 
 func cluster() intents.InventoryData {
 	return intents.InventoryData{
+		Alerts: []string{"HighErrorRate"}, Containers: []string{"istio-proxy"}, Tags: []string{"2.3", "2.3-giraffe"},
 		Clusters: []string{"zebra"}, Namespaces: []string{"shop", "team-rocket"}, NamespaceAliases: map[string]string{"live": "shop"},
 		Nodes: []string{"node-1", "ip-10-0-1-23.ec2.internal"},
 		Workloads: []intents.Workload{
@@ -59,6 +60,7 @@ func TestMask(t *testing.T) {
 		"acme merger 2027":                             "{workload}",
 		"restart grommet two and grommet-7":            "restart {workload} two and {workload}",
 		"重启web":                                        "{secret}",
+		"ack high error rate, HighErrorRate of istio proxy 2.3 not 2.3-giraffe": "ack {alert}, {alert} of {container} 2.3 not {version}",
 		// names of nobody
 		"restart pod web-7f9c4d5b8-x2x1z":                     "restart pod {name}",
 		"deploy 2.1-bad of 1.2.3-rc1":                         "deploy {version} of {version}",
@@ -116,7 +118,7 @@ func TestMaskIsBounded(t *testing.T) {
 }
 
 var (
-	placeholder = regexp.MustCompile(`\{(workload|namespace|node|cluster|name|number|version|address|mail|person|url|path|quoted|secret)\}`)
+	placeholder = regexp.MustCompile(`\{(workload|namespace|node|cluster|alert|container|name|number|version|address|mail|person|url|path|quoted|secret)\}`)
 	atMost      = regexp.MustCompile(`^[+-]?v?[0-9.]+(x|%|s|m|h|d|ms|k|gb|mb|gi|mi|st|nd|rd|th)?$|^x[0-9]{1,3}$`)
 )
 

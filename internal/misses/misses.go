@@ -68,7 +68,7 @@ func missed(h dialogue.Heard) Why {
 
 // corrected reports whether the turn next puts right what first was taken for:
 // an amendment that answers no question, or the same request said anew where a
-// yes or no was waited for.
+// yes or no to the first was waited for.
 func corrected(first, next dialogue.Heard) bool {
 	if first.Request.Confirm != "" || next.Request.Confirm != "" {
 		return false
@@ -77,7 +77,8 @@ func corrected(first, next dialogue.Heard) bool {
 	if next.Read.Name == "amend" {
 		return !asked && first.Reply.Intent != intents.OutOfScope
 	}
-	return first.Reply.Expect == dialogue.ExpectConfirm && first.Reply.Proposal != nil &&
+	// Where a proposal was open before, the answer may only have reminded of it.
+	return !first.Open.Confirm && first.Reply.Expect == dialogue.ExpectConfirm && first.Reply.Proposal != nil &&
 		next.Read.Name == first.Read.Name && next.Read.Slots.Has("targets")
 }
 
