@@ -85,10 +85,19 @@ type nameIndex struct {
 	names []indexedName
 	// byLength keeps a fuzzy search to the names that can be near at all.
 	byLength map[int][]int32
-	bySound  map[soundKey][]int32
-	costs    *soundCosts
-	maxLen   int
-	bySuffix map[string][]int32 // single words of a name → entries
+	// byFirst and bySecond are the names by length and first or second letter; a
+	// name with the same letter first and second is in the first alone.
+	byFirst, bySecond map[startKey][]int32
+	bySound           map[soundKey][]int32
+	costs             *soundCosts
+	maxLen            int
+	bySuffix          map[string][]int32 // single words of a name → entries
+}
+
+// startKey is a length and a letter at the beginning.
+type startKey struct {
+	length int
+	letter byte
 }
 
 type indexedName struct {
@@ -108,6 +117,7 @@ func (x *nameIndex) add(said, canonical string) {
 	}
 	if x.exact == nil {
 		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[soundKey][]int32{}
+		x.byFirst, x.bySecond = map[startKey][]int32{}, map[startKey][]int32{}
 	}
 	x.put(key, canonical)
 	if w := wordy(said); w != "" {
@@ -136,6 +146,12 @@ func (x *nameIndex) put(key, canonical string) {
 	i := int32(len(x.names))
 	sound := soundOf(key)
 	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key), sound: sound, counts: countSounds(sound)})
+	first := startKey{len(key), key[0]}
+	x.byFirst[first] = append(x.byFirst[first], i)
+	if len(key) > 1 && key[1] != key[0] {
+		second := startKey{len(key), key[1]}
+		x.bySecond[second] = append(x.bySecond[second], i)
+	}
 	at := soundKey{len(sound), firstClass(sound)}
 	x.bySound[at] = append(x.bySound[at], i)
 	x.exact[key] = i
@@ -218,8 +234,8 @@ func (x *nameIndex) repair(key string) (name string, distance int, ok bool) {
 	}
 	mask, digits := letterMask(key), digitsOf(key)
 	best := limit + 1
-	for l := len(key) - limit; l <= len(key)+limit; l++ {
-		for _, i := range x.byLength[l] {
+	try := func(list []int32) {
+		for _, i := range list {
 			n := &x.names[i]
 			if bits.OnesCount64(n.mask^mask) > 2*limit || n.digits != digits || min(len(n.squashed), len(key)) < 4 {
 				continue
@@ -232,6 +248,14 @@ func (x *nameIndex) repair(key string) (name string, distance int, ok bool) {
 				ok = false
 			}
 		}
+	}
+	for l := max(2, len(key)-limit); l <= len(key)+limit; l++ {
+		// The first letter is rarely mistyped: it is swapped, doubled or lost.
+		try(x.byFirst[startKey{l, key[0]}])
+		if key[1] != key[0] {
+			try(x.byFirst[startKey{l, key[1]}])
+		}
+		try(x.bySecond[startKey{l, key[0]}])
 	}
 	return name, best, ok && best <= limit
 }

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// maxSearches bounds the readings of one sentence with parts left out or put
+// elsewhere, so that the work stays linear in its length.
+const maxSearches = 40
+
 // maxFuzzy bounds the searches for misspelt names in one sentence.
 const maxFuzzy = 24
 
@@ -23,11 +27,13 @@ type reading struct {
 	loose    bool // try names by their sound as well
 	explain  bool // keep how each reading came about
 	fuzzy    int
+	searches int                  // readings tried: what is left out and put together is bounded
 	nearby   map[nearKey]nearName // repairs of names, tried once a sentence
 
 	tokens  []token
 	words   [][]wordReading
-	noise   []bool // tokens that may be passed over: courtesies mistyped, words said twice
+	fill    [][]int32 // ends of the fillers at each position
+	noise   []bool    // tokens that may be passed over: courtesies mistyped, words said twice
 	threads []thread
 	active  [][]int32
 	spans   [][]span // position × type
@@ -77,7 +83,7 @@ func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *readin
 	if rd == nil {
 		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes)), mark: make([]int32, 4*len(r.a.nodes))}
 	}
-	rd.inv, rd.open, rd.question, rd.fuzzy, rd.explain, rd.loose = inv, open, question, 0, false, false
+	rd.inv, rd.open, rd.question, rd.fuzzy, rd.searches, rd.explain, rd.loose = inv, open, question, 0, 0, false, false
 	return rd
 }
 
@@ -96,6 +102,9 @@ func (rd *reading) parse(tokens []token) []parsed {
 	r := rd.r
 	n := len(tokens)
 	rd.tokens = tokens
+	if rd.searches++; rd.searches > maxSearches {
+		return nil
+	}
 	if need := n * len(r.typeFns); len(rd.spans) < need {
 		rd.spans, rd.spanGen = make([][]span, need), make([]int32, need)
 	}
@@ -104,6 +113,13 @@ func (rd *reading) parse(tokens []token) []parsed {
 		rd.parses = 1
 	}
 	rd.words, rd.noise = rd.words[:0], rd.noise[:0]
+	for len(rd.fill) < n {
+		rd.fill = append(rd.fill, nil)
+	}
+	for i := range tokens {
+		rd.fill[i] = rd.fill[i][:0]
+		r.filler.each(tokens, i, func(end int, _ string) { rd.fill[i] = append(rd.fill[i], int32(end)) })
+	}
 	for i := range tokens {
 		t := tokens[i].text
 		words := rd.readWord(t)
@@ -199,7 +215,9 @@ func (rd *reading) search(start int32) []parsed {
 					next.asked = t.asked
 				})
 			}
-			r.filler.each(tokens, pos, func(end int, _ string) { skip(t.node, int32(end), costFiller) })
+			for _, end := range rd.fill[pos] {
+				skip(t.node, end, costFiller)
+			}
 			if rd.noise[pos] {
 				skip(t.node, int32(pos+1), costNoise)
 			}

@@ -311,15 +311,17 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 		why.guarded(rd, tokens[from:to], quoted)
 	}
 	best, steps := rd.understand(tokens, 2)
-	if steps == nil && unclear(best) {
+	rd.tokens = tokens
+	if steps == nil && unclear(best) && (!rd.guarded || len(best) > 0 || rd.strange(0, len(tokens))) {
 		// Sounds are tried last: they are many, and good for a mistake each.
-		rd.loose, rd.fuzzy = true, 0
+		rd.loose, rd.fuzzy, rd.searches = true, 0, 0
 		if b, s := rd.understand(tokens, 2); s != nil || len(b) > 0 && (len(best) == 0 || b[0].cost < best[0].cost) {
 			best, steps = b, s
 		}
 	}
 	if steps == nil && (len(best) == 0 || unknownTarget(best[0])) {
 		if plain := r.plainer(tokens); plain != nil {
+			rd.searches = 0
 			if b, s := rd.understand(plain, 2); s != nil || len(b) > 0 && !unknownTarget(b[0]) {
 				best, steps = b, s
 			}

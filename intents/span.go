@@ -106,6 +106,7 @@ type targetVal struct {
 // phrases is a set of word sequences with values.
 type phrases struct {
 	next   map[string]*phrases
+	sieve  uint64 // of the words in next
 	values []string
 }
 
@@ -118,10 +119,20 @@ func (t *phrases) add(phrase, value string) {
 		if n == nil {
 			n = &phrases{}
 			t.next[w] = n
+			t.sieve |= sieve(w)
 		}
 		t = n
 	}
 	t.values = append(t.values, value)
+}
+
+// sieve is one bit for a word: most words that open no phrase are told by it,
+// without a look into the map.
+func sieve(w string) uint64 {
+	if w == "" {
+		return 0
+	}
+	return 1 << ((uint(w[0])*5 + uint(w[len(w)-1])*11 + uint(len(w))) & 63)
 }
 
 func newPhrases(list []string) *phrases {
@@ -143,7 +154,11 @@ func (t *phrases) each(tokens []token, pos int, f func(end int, value string)) {
 		if i >= len(tokens) {
 			return
 		}
-		if t = t.next[tokens[i].text]; t == nil {
+		w := tokens[i].text
+		if t.sieve&sieve(w) == 0 {
+			return
+		}
+		if t = t.next[w]; t == nil {
 			return
 		}
 	}

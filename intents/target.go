@@ -239,7 +239,10 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 	if _, node := rd.inv.nodes.exact[key]; node || len(key) < 3 {
 		return span{}, false
 	}
-	named := false  // a word of it is a name itself: "web basket" is no other name
+	named := false // a word of it is a name itself: "web basket" is no other name
+	if end > pos+1 && !rd.loose && !rd.strange(pos, end) {
+		return span{}, false
+	}
 	common := false // "post grass": words that mean something by themselves
 	for i := pos; i < end; i++ {
 		w := rd.tokens[i].text
@@ -282,6 +285,16 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		v.guess = joinSaid(rd.tokens[pos:end])
 	}
 	return span{end: end, val: v, cost: near.cost}, true
+}
+
+// strange reports a word among those from pos to end that means nothing.
+func (rd *reading) strange(pos, end int) bool {
+	for i := pos; i < end; i++ {
+		if !rd.r.vocabulary[rd.tokens[i].text] {
+			return true
+		}
+	}
+	return false
 }
 
 // nearName is the name that a word was repaired to, "" where there is none.
