@@ -16,7 +16,7 @@ type automaton struct {
 	slotEdges []slotEdge
 	accepts   []accept
 	sets      [][]fix // side effects of an edge; 0 is none
-	loops     []loopEdge
+	also      []hubEdge
 	start     int32 // of whole sentences
 	frames    int32 // of frames: tried where no sentence fits well
 }
@@ -27,9 +27,10 @@ type autoNode struct {
 	words, wordsEnd     int32
 	slots, slotsEnd     int32
 	accepts, acceptsEnd int32
-	// loops are the places between the parts of frames that may be reached from
-	// here by skipping a small word.
-	loops, loopsEnd int32
+	// also are the hubs that hold whatever may go on from here besides.
+	also, alsoEnd int32
+	// skips says what may be skipped here: only hubs skip.
+	skips loopKind
 }
 
 type wordEdge struct {
@@ -50,10 +51,10 @@ const (
 	loopAny           // other words as well
 )
 
-// loopEdge leads to a place between the parts of a frame.
-type loopEdge struct {
+// hubEdge leads without a word to a place between the parts of a frame. So much
+// may follow there that it is kept once, and not with every end of a part.
+type hubEdge struct {
 	to, set int32
-	kind    loopKind
 }
 
 type accept struct {
@@ -87,6 +88,7 @@ type rawNode struct {
 	eps, eps2     int32
 	acc           int32 // sentence + 1
 	loop          loopKind
+	hub           bool
 }
 
 type rawWord struct {
@@ -258,7 +260,7 @@ func (co *compiler) frame(s *sentence, d *intentDef, from int32) int32 {
 		for _, p := range parts {
 			co.eps(co.build(p.node, d, at), at, nil)
 		}
-		co.raw[at].loop = skips
+		co.raw[at].loop, co.raw[at].hub = skips, true
 		return at
 	}
 	before := loop(slices.Concat(s.frame.before, s.frame.parts))
@@ -291,7 +293,7 @@ func (co *compiler) close(start, frames int32) {
 		// A node that only leads on is the node it leads to.
 		for {
 			r := &co.raw[raw]
-			if r.words > 0 || r.slots > 0 || r.acc > 0 || r.loop > 0 || r.eps == 0 || r.eps != r.eps2 || co.empty[r.eps-1].fix != nil {
+			if r.words > 0 || r.slots > 0 || r.acc > 0 || r.hub || r.eps == 0 || r.eps != r.eps2 || co.empty[r.eps-1].fix != nil {
 				break
 			}
 			raw = co.empty[r.eps-1].to
@@ -307,7 +309,7 @@ func (co *compiler) close(start, frames int32) {
 	seen := make([]int32, len(co.raw)) // mark of the closure that saw it
 	var mark int32
 	for q := 0; q < len(queue); q++ {
-		n := autoNode{words: int32(len(a.wordEdges)), slots: int32(len(a.slotEdges)), accepts: int32(len(a.accepts)), loops: int32(len(a.loops))}
+		n := autoNode{words: int32(len(a.wordEdges)), slots: int32(len(a.slotEdges)), accepts: int32(len(a.accepts)), also: int32(len(a.also)), skips: co.raw[queue[q]].loop}
 		mark++
 		var walk func(raw int32, fixes []fix)
 		walk = func(raw int32, fixes []fix) {
@@ -321,12 +323,17 @@ func (co *compiler) close(start, frames int32) {
 			}
 			r := &co.raw[raw]
 			set := int32(0)
-			if len(fixes) > 0 && (r.words > 0 || r.slots > 0 || r.acc > 0 || r.loop > 0) {
+			if r.hub && raw != queue[q] {
+				if len(fixes) > 0 {
+					set = int32(len(a.sets))
+					a.sets = append(a.sets, slices.Clone(fixes))
+				}
+				a.also = append(a.also, hubEdge{intern(raw), set})
+				return
+			}
+			if len(fixes) > 0 && (r.words > 0 || r.slots > 0 || r.acc > 0) {
 				set = int32(len(a.sets))
 				a.sets = append(a.sets, slices.Clone(fixes))
-			}
-			if r.loop > 0 {
-				a.loops = append(a.loops, loopEdge{intern(raw), set, r.loop})
 			}
 			for i := r.words; i > 0; i = co.words[i-1].next {
 				e := &co.words[i-1]
@@ -349,7 +356,7 @@ func (co *compiler) close(start, frames int32) {
 			}
 		}
 		walk(queue[q], nil)
-		n.wordsEnd, n.slotsEnd, n.acceptsEnd, n.loopsEnd = int32(len(a.wordEdges)), int32(len(a.slotEdges)), int32(len(a.accepts)), int32(len(a.loops))
+		n.wordsEnd, n.slotsEnd, n.acceptsEnd, n.alsoEnd = int32(len(a.wordEdges)), int32(len(a.slotEdges)), int32(len(a.accepts)), int32(len(a.also))
 		edges := a.wordEdges[n.words:n.wordsEnd]
 		slices.SortStableFunc(edges, func(x, y wordEdge) int { return cmp.Compare(x.word, y.word) })
 		a.nodes = append(a.nodes, n)

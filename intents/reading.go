@@ -225,14 +225,13 @@ func (rd *reading) search(start int32) []parsed {
 			if text == "," || text == "|" || !hasLetter(text) && len(text) > 3 {
 				skip(t.node, int32(pos+1), 0.001)
 			}
-			for _, l := range a.loops[node.loops:node.loopsEnd] {
-				next.set = l.set
+			if node.skips > loopNone {
 				switch {
 				case r.idle[text]:
-					skip(l.to, int32(pos+1), costIdle)
-				case l.kind == loopAny && t.skips < maxSkips && !r.acting[text] && !r.neverSkipped[text] && (pos == 0 || !r.places[tokens[pos-1].text]):
+					skip(t.node, int32(pos+1), costIdle)
+				case node.skips == loopAny && t.skips < maxSkips && !r.acting[text] && !r.neverSkipped[text] && (pos == 0 || !r.places[tokens[pos-1].text]):
 					next.skips++
-					skip(l.to, int32(pos+1), costSkip)
+					skip(t.node, int32(pos+1), costSkip)
 					next.skips--
 				}
 			}
@@ -256,7 +255,18 @@ func namesSomething(v any) bool {
 // push adds a thread; dedupe drops what is worse at the same node.
 func (rd *reading) push(pos int, t thread) {
 	rd.threads = append(rd.threads, t)
-	rd.active[pos] = append(rd.active[pos], int32(len(rd.threads)-1))
+	i := int32(len(rd.threads) - 1)
+	rd.active[pos] = append(rd.active[pos], i)
+	node := &rd.r.a.nodes[t.node]
+	if node.also == node.alsoEnd {
+		return
+	}
+	t.prev, t.from, t.slot, t.val, t.word, t.unsure = i, int16(pos), "", nil, 0, false
+	for _, h := range rd.r.a.also[node.also:node.alsoEnd] {
+		t.node, t.set = h.to, h.set
+		rd.threads = append(rd.threads, t)
+		rd.active[pos] = append(rd.active[pos], int32(len(rd.threads)-1))
+	}
 }
 
 // dedupe keeps the cheapest thread at each node, which makes the work linear in
