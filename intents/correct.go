@@ -113,7 +113,7 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 			if len(c.clause) > maxAside || rd.names(c.clause) {
 				continue
 			}
-			writes := rd.aside(c.clause, behind)
+			writes := rd.aside(c.clause, behind) && !rd.asks(c.clause)
 			// A remark behind a request has guards of its own: "restart web, Bob asked
 			// for it". One before it might be what guards: "I was about to, …".
 			guarded, anywhere := rd.guarded, rd.anywhere
@@ -182,7 +182,7 @@ func (rd *reading) remark(clause []token) bool {
 // asks reports a clause that is a request itself.
 func (rd *reading) asks(clause []token) bool {
 	best := rd.parse(clause)
-	return len(best) > 0 && (len(best[0].slots) > 0 || rd.r.c.intents[best[0].intent].spec.Risk != RiskNone)
+	return len(best) > 0 && !unclear(best) && (len(best[0].slots) > 0 || rd.r.c.intents[best[0].intent].spec.Risk != RiskNone)
 }
 
 // aside reports a clause that only sets the scene, so that it may be dropped
@@ -261,11 +261,12 @@ func (rd *reading) topic(clause, rest []token) (parsed, bool) {
 	if to == 0 {
 		return parsed{}, false
 	}
-	place := ""
+	place, origin := "", false
 	for i := range clause {
 		if i > 0 && i != from && slices.Contains([]string{"in", "on", "from", "of"}, clause[i-1].text) {
 			for _, s := range rd.namespace(i) {
 				place, _ = s.val.(string)
+				origin = clause[i-1].text == "from"
 			}
 		}
 	}
@@ -274,8 +275,18 @@ func (rd *reading) topic(clause, rest []token) (parsed, bool) {
 	if !ok || p.head == 0 {
 		return parsed{}, false
 	}
-	if _, has := rd.r.c.intents[p.intent].slots["namespace"]; place != "" && has && !p.slots.Has("namespace") {
-		p.slots["namespace"] = place
+	if place != "" {
+		slots := rd.r.c.intents[p.intent].slots
+		slot := "namespace"
+		if _, has := slots["from"]; has && origin {
+			slot = "from"
+		}
+		if _, has := slots[slot]; !has {
+			return parsed{}, false // where was said, and would be lost
+		}
+		if !p.slots.Has(slot) {
+			p.slots[slot] = place
+		}
 	}
 	p.cost += costAside
 	return p, true

@@ -31,6 +31,16 @@ import (
 //     to be asked about, unless it means the same without.
 //   - verb: A verb in the place of the verb gives that verb's act on the same
 //     things: "pause web" was said, not "restart web".
+//   - step: A word of another act makes another step. Every step that acts is one
+//     of the sentence's own, or is the act of that word on what was named. A step
+//     may be missing where the word that was replaced was its name or its verb, or
+//     where the other word makes a question of it: "restart web, cart logs".
+//   - idle: A courtesy, an article, a joining word or the word beside it once more
+//     adds nothing, nor does a way up or down before "to five". It is as if no
+//     word stood there, and what holds for that sentence holds for this one.
+//   - heard: "two" is how "to" is heard, and means what "to" would.
+//   - terse: A name and a number or a version, and nothing else, is a request as
+//     people type it: "web 5", "2.3 of web".
 //   - negation: Where "don't" is gone, or a word stands in its place, what is left
 //     to hear is the act. Other words that say that nothing is wanted ("should",
 //     "if", "told") are not let off: the rest of such a sentence is no request as
@@ -115,10 +125,16 @@ var verbs = map[string][]string{
 	"create": {"create"}, "run": {"create", "deploy", "scale"}, "autoscale": {"autoscale"}, "double": {"scale"}, "halve": {"scale"}, "undo": {"rollback", "undo"}, "ship": {"deploy"}, "upgrade": {"deploy"},
 	"check": {"status"}, "show": {}, "list": {}, "describe": {"status"}, "graph": {}, "status": {}, "stop": {"pause"}, "cancel": {}, "set": {}, "bring": {}, "order": {},
 	// what stands where a verb may stand
-	"is": {}, "make": {}, "do": {}, "use": {}, "switch": {}, "turn": {}, "give": {}, "add": {}, "go": {}, "say": {}, "any": {},
+	"is": {}, "make": {}, "do": {}, "use": {}, "switch": {}, "turn": {}, "give": {}, "add": {}, "go": {}, "say": {}, "any": {}, "no": {},
 }
 
 var (
+	// idle are words that add nothing to a sentence, wherever they stand.
+	idle = strings.Fields("please the a then and")
+	// ways go before a number that is reached: "down to two", "on to 1.4".
+	ways = strings.Fields("up down in out on back")
+	// openers begin a step that only reads.
+	openers   = strings.Fields("pods pod version replicas alerts logs show list check describe why when")
 	negations = strings.Fields("don't not never")
 	// empty are words that add nothing to what they stand beside.
 	empty = strings.Fields("please the a then deploy pod pods replicas alerts")
@@ -181,7 +197,7 @@ func (v values) kinds(word string) []string {
 		{"number", isNumber(word) || in(units...) || in(tens...) || in("half", "latest", "an")},
 		{"name", in("it", "them", "all", "everything", "both") || v.parts[word] || strings.Contains(word, "-") && !isNumber(word) || strings.EqualFold(word, "HighErrorRate")},
 		{"place", in(d.Namespaces...) || d.NamespaceAliases[word] != "" || in(d.Clusters...)},
-		{"direction", in("up", "down", "more", "fewer", "off", "double", "halve", "add", "remove", "increase", "on")},
+		{"direction", in("up", "down", "in", "out", "back", "more", "fewer", "off", "double", "halve", "add", "remove", "increase", "on")},
 		{"which", in("oldest", "latest", "newest", "evicted", "crashing", "all")},
 	} {
 		if k.is {
@@ -246,7 +262,7 @@ var slotsOf = map[string][]string{
 }
 
 // numbers are the slots a number can go to, as its role is said.
-var numbers = slotsOf["number"][:8]
+var numbers = slotsOf["number"][:10]
 
 // allowed says which of the rules above lets a mutation act, "" where none does.
 func (v values) allowed(r *Recognizer, l labelled, m mutant, got Result) string {
@@ -314,7 +330,163 @@ func (v values) allowed(r *Recognizer, l labelled, m mutant, got Result) string 
 	if slices.Contains(negations, m.was) && m.at < 3 {
 		return "negation"
 	}
+	if v.steps(r, l, m, got) {
+		return "step"
+	}
+	if len(act) == 1 && len(m.words()) < 4 && slices.Contains(v.kinds(m.is), "number") {
+		s := act[0].slots
+		if len(s) == 2 && v.target(m.other()) == s["target"] && (act[0].text("replicas") == asDigits(m.is) || act[0].text("version") == m.is) {
+			return "terse"
+		}
+	}
 	return ""
+}
+
+// words are those of the mutant that are no courtesies.
+func (m mutant) words() []string {
+	return slices.DeleteFunc(strings.Fields(m.text), func(w string) bool { return w == "please" })
+}
+
+// other is the last word that is not the one put in.
+func (m mutant) other() string {
+	for _, w := range slices.Backward(m.words()) {
+		if w != m.is {
+			return w
+		}
+	}
+	return ""
+}
+
+// asDigits writes a number word in digits.
+func asDigits(word string) string {
+	if n := slices.Index(units, word); n >= 0 {
+		return strconv.Itoa(n)
+	}
+	return word
+}
+
+// steps reports whether each step that acts is one of the sentence's own or
+// that of the word put in, and what is missing was that of the word replaced.
+func (v values) steps(r *Recognizer, l labelled, m mutant, got Result) bool {
+	if m.is == "" {
+		return false
+	}
+	was := deeds(l.intent, l.slots, l.open)
+	acted, act := writing(r, was), writing(r, deeds(got.Intent, got.Slots, l.open))
+	named := append(targetsOf(was), "", TargetIt, TargetThem)
+	said := func(value any) bool {
+		return slices.ContainsFunc(was, func(d deed) bool {
+			for slot := range d.slots {
+				if d.text(slot) == fmt.Sprint(value) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	for _, a := range act {
+		if slices.ContainsFunc(acted, func(d deed) bool { return sameDeed(a, d) }) {
+			continue
+		}
+		if !slices.Contains(verbs[m.is], a.intent) || !slices.Contains(named, a.text("target")) {
+			return false
+		}
+		for slot, value := range a.slots {
+			if slot != "target" && slot != "factor" && !said(value) {
+				return false
+			}
+		}
+	}
+	reads := got.Intent == "chain" && slices.Contains(openers, m.is)
+	for _, d := range acted {
+		if slices.ContainsFunc(act, func(a deed) bool { return sameDeed(a, d) }) {
+			continue
+		}
+		if !reads && v.target(m.was) != d.text("target") && !slices.Contains(verbs[m.was], d.intent) {
+			return false
+		}
+	}
+	return true
+}
+
+// why names the rule that lets a mutant act, or the exception, -1 where there is
+// none of them.
+func (v values) why(r *Recognizer, listed []exception, l labelled, m mutant, got Result) (rule string, except int) {
+	if rule := v.allowed(r, l, m, got); rule != "" {
+		return rule, -1
+	}
+	key := fmt.Sprintf("%s/%d", m.was, m.at+1)
+	for i, e := range listed {
+		if e.said == l.text && e.word == key && (e.with == m.is || slices.Contains(strings.Fields(e.with), m.is)) {
+			return "", i
+		}
+	}
+	if m.is == "" {
+		return "", -1
+	}
+	act := writing(r, deeds(got.Intent, got.Slots, l.open))
+	// like compares with what another sentence does, and asks for its rule.
+	like := func(o mutant, change func(deed) deed) bool {
+		res := r.Recognize(o.text, v.inv, l.open)
+		if !acts(r, res, l.open) || !slices.EqualFunc(writing(r, deeds(res.Intent, res.Slots, l.open)), act, func(a, b deed) bool { return sameDeed(a, b) || sameDeed(a, change(b)) }) {
+			return false
+		}
+		rule, except := v.why(r, listed, l, o, res)
+		return rule != "" || except >= 0
+	}
+	as := func(d deed) deed { return d }
+	words := strings.Fields(l.text)
+	without := func(n int) mutant {
+		rest := slices.Delete(slices.Clone(words), m.at, min(m.at+n, len(words)))
+		return mutant{strings.Join(rest, " "), m.at, m.was, ""}
+	}
+	beside := func(at int) string {
+		if at < 0 || at >= len(words) {
+			return ""
+		}
+		_, w, _ := cut(words[at])
+		return strings.ToLower(w)
+	}
+	before, after := beside(m.at-1), beside(m.at+1)
+	way := slices.Contains(ways, m.is) && after == "to"
+	if slices.Contains(idle, m.is) || m.is == before || m.is == after || way {
+		if like(without(1), as) {
+			return "idle", -1
+		}
+	}
+	if m.is == "two" {
+		if like(mutant{strings.Join(slices.Replace(slices.Clone(words), m.at, m.at+1, "to"), " "), m.at, m.was, "to"}, as) {
+			return "heard", -1
+		}
+	}
+	// A place, or the number of a name, beside what is done without it.
+	kinds := v.kinds(m.is)
+	if slices.Contains(kinds, "place") && like(without(1), func(d deed) deed {
+		d.slots = maps.Clone(d.slots)
+		delete(d.slots, "namespace")
+		return d
+	}) {
+		return "added", -1
+	}
+	if slices.Contains(kinds, "number") && like(without(1), func(d deed) deed {
+		d.slots = maps.Clone(d.slots)
+		d.slots["target"] = strings.TrimSuffix(d.text("target"), "-"+asDigits(m.is))
+		return d
+	}) {
+		return "added", -1
+	}
+	// "namespace" says that the word behind it is a place, and nothing else.
+	if m.is == "namespace" && len(act) > 0 && !slices.ContainsFunc(act, func(d deed) bool { return d.text("namespace") != after }) {
+		res := r.Recognize(without(2).text, v.inv, l.open)
+		if slices.EqualFunc(writing(r, deeds(res.Intent, res.Slots, l.open)), act, func(a, b deed) bool {
+			b.slots = maps.Clone(b.slots)
+			delete(b.slots, "namespace")
+			return sameDeed(a, b)
+		}) {
+			return "role", -1
+		}
+	}
+	return "", -1
 }
 
 // changed names the rule by which a deed may differ from what it was, "" where
@@ -335,10 +507,7 @@ func (v values) changed(was, is deed, m mutant) string {
 		}
 		return false
 	}
-	said := m.is // as a number, where it is one
-	if n := slices.Index(units, said); n >= 0 {
-		said = strconv.Itoa(n)
-	}
+	said := asDigits(m.is)
 	if was.intent != is.intent {
 		// "web to 2.3" is no count, "web version 5" is none either.
 		if subset(d, numbers) && (slices.Contains(before, "number") && (strings.Contains(m.is, ".") || m.is == "latest") || slices.Contains(roles, m.is)) {
@@ -365,6 +534,10 @@ func (v values) changed(was, is deed, m mutant) string {
 	}
 	isPlace := slices.Contains(now, "place")
 	switch {
+	case isPlace && slices.Contains(before, "name") && subset(d, []string{"namespace", "target"}) && is.slots["target"] == nil && was.slots["namespace"] == nil:
+		return "value" // what it was in, now where
+	case slices.Contains(now, "number") && slices.Contains(before, "name") && subset(d, []string{"node"}) && strings.HasSuffix(is.text("node"), "-"+said):
+		return "value"
 	case isPlace && subset(d, []string{"namespace"}) && was.slots["namespace"] == nil:
 		return "added"
 	case slices.Contains(before, "place") && subset(d, []string{"namespace", "target"}) && was.slots["target"] == nil && is.text("target") == v.target(m.is):
@@ -445,15 +618,11 @@ func TestMutations(t *testing.T) {
 				continue
 			}
 			n.Act++
-			rule := v.allowed(r, l, m, got)
+			rule, i := v.why(r, listed, l, m, got)
 			if rule != "" {
 				n.Rules[rule]++
 				continue
 			}
-			key := fmt.Sprintf("%s/%d", m.was, m.at+1)
-			i := slices.IndexFunc(listed, func(e exception) bool {
-				return e.said == l.text && e.word == key && (e.with == m.is || slices.Contains(strings.Fields(e.with), m.is))
-			})
 			if i >= 0 {
 				used[fmt.Sprint(i, m.is)] = true
 				n.Exceptions++
@@ -462,7 +631,7 @@ func TestMutations(t *testing.T) {
 			n.Wrong++
 			what := fmt.Sprintf("%s without %q", l.text, m.was)
 			if m.is != "" {
-				what = fmt.Sprintf("%s with something for %q", l.text, key)
+				what = fmt.Sprintf("%s with something for \"%s/%d\"", l.text, m.was, m.at+1)
 			}
 			left[what] = append(left[what], fmt.Sprintf("%q: %s %s", m.text, got.Intent, jsonOf(got.Slots)))
 		}

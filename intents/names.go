@@ -88,6 +88,7 @@ type nameIndex struct {
 	// byFirst and bySecond are the names by length and first or second letter; a
 	// name with the same letter first and second is in the first alone.
 	byFirst, bySecond map[startKey][]int32
+	starts            map[startKey]bool // first two letters of names
 	bySound           map[soundKey][]int32
 	costs             *soundCosts
 	maxLen            int
@@ -117,6 +118,7 @@ func (x *nameIndex) add(said, canonical string) {
 	}
 	if x.exact == nil {
 		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[soundKey][]int32{}
+		x.starts = map[startKey]bool{}
 		x.byFirst, x.bySecond = map[startKey][]int32{}, map[startKey][]int32{}
 	}
 	x.put(key, canonical)
@@ -146,6 +148,11 @@ func (x *nameIndex) put(key, canonical string) {
 	i := int32(len(x.names))
 	sound := soundOf(key)
 	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key), sound: sound, counts: countSounds(sound)})
+	if len(key) > 1 {
+		x.starts[startKey{int(key[1]), key[0]}] = true
+	} else {
+		x.starts[startKey{0, key[0]}] = true
+	}
 	first := startKey{len(key), key[0]}
 	x.byFirst[first] = append(x.byFirst[first], i)
 	if len(key) > 1 && key[1] != key[0] {
@@ -217,6 +224,31 @@ func (x *nameIndex) find(key string) (string, bool) {
 		return "", false
 	}
 	return x.names[i].canonical, true
+}
+
+// begins reports whether a name might begin with the word, by its first letters.
+func (x *nameIndex) begins(word string) bool {
+	return len(word) < 2 || isSeparator(rune(word[0])) || isSeparator(rune(word[1])) || x.starts[startKey{int(lower(word[1])), lower(word[0])}]
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// plural looks up a name that is said in the plural, or that is one itself.
+func (x *nameIndex) plural(key string) (string, bool) {
+	if single, ok := strings.CutSuffix(key, "s"); ok {
+		if name, ok := x.find(single); ok {
+			return name, true
+		}
+	}
+	if len(key) < 3 {
+		return "", false
+	}
+	return x.find(key + "s")
 }
 
 // repair finds the one name that key is a misspelling of: one slip in four

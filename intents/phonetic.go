@@ -204,7 +204,7 @@ func newSoundCosts() *soundCosts {
 }
 
 // maxSoundEdits bounds the distance in hundredths, however long a name is.
-const maxSoundEdits = 220
+const maxSoundEdits = 200
 
 // distance is the weighted edit distance of two sounds in hundredths of a
 // sound; above limit it stops and returns more than limit.
@@ -317,7 +317,7 @@ func (x *nameIndex) sounds(key string) (name string, distance float32, ok bool) 
 			n := &x.names[i]
 			longer := max(l, len(said))
 			limit := min(int(100*(maxSound+soundMargin)*float32(longer))+1, maxSoundEdits, (best+int(100*soundMargin)+1)*longer)
-			if n.counts.apart(&counts)*50 > limit {
+			if n.counts.apart(&counts)*60 > limit {
 				continue
 			}
 			d := x.costs.distance(n.sound, said, limit)

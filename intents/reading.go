@@ -2,6 +2,7 @@ package intents
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -363,6 +364,9 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 	if d.spec.Risk == RiskWrite && (rd.guarded || s.terse && (rd.question || rd.threads[ti].asked)) {
 		return p, false
 	}
+	if p.intent == "confirm" && rd.open.Confirm {
+		p.cost -= preferred // "yes, roll it back" says yes to what waits
+	}
 	p.skips = int(rd.threads[ti].skips)
 	if s.frame != nil {
 		p.cost += costFrame
@@ -425,6 +429,9 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 	if s.terse && d.spec.Risk == RiskWrite && len(targets.names) > 0 && strings.HasPrefix(targets.names[0], "@") && !slices.ContainsFunc(rd.tokens, func(t token) bool { return r.joins[t.text] }) {
 		return p, false // "say that two"
 	}
+	if c, said := p.slots["container"]; said && len(targets.names) == 1 && c == targets.names[0] {
+		delete(p.slots, "container") // the main one, as its name says
+	}
 	if names := unique(targets.names); len(names) > 0 {
 		p.slots["targets"] = names
 	}
@@ -471,10 +478,13 @@ func unique(names []string) []string {
 	return out
 }
 
+// preferred is how much an answer is likelier than a sentence that could be one
+// by chance.
+const preferred = 0.25
+
 // answers decides whether an answer template holds for the open question, and
 // which intent it then belongs to.
 func (rd *reading) answers(p *parsed) bool {
-	const preferred = 0.25 // an answer beats sentences that could be one by chance
 	switch p.intent {
 	case "choice":
 		if len(rd.open.Choices) == 0 {
@@ -545,9 +555,14 @@ func (rd *reading) repairWord(text string) []int32 {
 		limit = 2
 	}
 	best := limit + 1
+	mask := letterMask(text)
 	var words []int32
 	for l := len(text) - limit; l <= len(text)+limit; l++ {
-		for _, w := range r.repairs[l] {
+		for _, c := range r.repairs[l] {
+			w := c.text
+			if bits.OnesCount64(c.mask^mask) > 2*limit {
+				continue
+			}
 			if w[0] != text[0] && w[1] != text[0] {
 				continue
 			}

@@ -3,6 +3,7 @@ package intents
 import (
 	"cmp"
 	"maps"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,8 +59,8 @@ type Recognizer struct {
 	polite       []string        // long words of courtesy, for typing errors
 	acting       map[string]bool // words of writing intents, which frames never skip
 	env          map[string]bool
-	heard        map[string][]int32 // word → words it may be a mishearing of
-	repairs      map[int][]string   // length → template words, for typing errors
+	heard        map[string][]int32   // word → words it may be a mishearing of
+	repairs      map[int][]repairWord // length → template words, for typing errors
 	types        map[string]func(*reading, int) []span
 	typeFns      []func(*reading, int) []span // by edge label
 	signs        *strings.Replacer
@@ -78,7 +79,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking),
 		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation), determiner: set([]string{"the", "a", "an", "our", "my", "your"}),
 		vocabulary: map[string]bool{}, spelling: map[int][]string{}, never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
-		heard: map[string][]int32{}, repairs: map[int][]string{},
+		heard: map[string][]int32{}, repairs: map[int][]repairWord{},
 	}
 	for _, value := range slices.Sorted(maps.Keys(w.targets)) {
 		for _, p := range w.targets[value] {
@@ -108,7 +109,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 	}
 	for _, word := range slices.Sorted(maps.Keys(r.a.words)) {
 		if len(word) >= 5 && hasLetter(word) {
-			r.repairs[len(word)] = append(r.repairs[len(word)], word)
+			r.repairs[len(word)] = append(r.repairs[len(word)], repairWord{word, letterMask(word)})
 		}
 	}
 	for _, s := range c.templates {
@@ -213,7 +214,7 @@ func (r *Recognizer) mend(tokens []token, inv *Inventory) {
 		}
 		for l := len(t) - best; l <= len(t)+best; l++ { // a template's word as near is as likely
 			for _, w := range r.repairs[l] {
-				if osa(w, t, best) <= best {
+				if bits.OnesCount64(w.mask^letterMask(t)) <= 2*best && osa(w.text, t, best) <= best {
 					word = ""
 				}
 			}
@@ -248,6 +249,12 @@ func (r *Recognizer) plainer(tokens []token) []token {
 		return nil
 	}
 	return out
+}
+
+// repairWord is a template word with the letters that occur in it.
+type repairWord struct {
+	text string
+	mask uint64
 }
 
 func set(list []string) map[string]bool {

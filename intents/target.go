@@ -147,6 +147,7 @@ func (rd *reading) name(pos int) []span {
 	x := &rd.inv.workloads
 	var out []span
 	key := ""
+	begins := x.begins(rd.tokens[pos].text) // most words begin no name
 	for end := pos + 1; end <= len(rd.tokens) && end <= pos+maxNameTokens; end++ {
 		word := rd.tokens[end-1].text
 		if word == "dash" || word == "hyphen" {
@@ -167,16 +168,12 @@ func (rd *reading) name(pos int) []span {
 		if len(key) > x.maxLen+3 {
 			break
 		}
-		if name, ok := x.find(key); ok {
-			out = append(out, span{end: end, val: targetVal{names: []string{name}}})
-			continue
-		}
-		if name, ok := x.find(key + "s"); ok && len(key) >= 3 {
-			out = append(out, span{end: end, val: targetVal{names: []string{name}}, cost: costPlural})
-			continue
-		}
-		if single, ok := strings.CutSuffix(key, "s"); ok {
-			if name, ok := x.find(single); ok {
+		if begins {
+			if name, ok := x.find(key); ok {
+				out = append(out, span{end: end, val: targetVal{names: []string{name}}})
+				continue
+			}
+			if name, ok := x.plural(key); ok {
 				out = append(out, span{end: end, val: targetVal{names: []string{name}}, cost: costPlural})
 				continue
 			}
