@@ -169,6 +169,9 @@ func (rd *reading) step(tokens []token) ([]parsed, bool) {
 		return nil, false // ambiguous by itself: ask about the whole
 	}
 	p := best[0]
+	if p.skips > 0 {
+		return nil, false // a remark that a frame made something of
+	}
 	d := rd.r.c.intents[p.intent]
 	if p.intent == "greet" || p.intent == "thanks" {
 		return []parsed{}, true

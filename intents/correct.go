@@ -33,14 +33,12 @@ func (rd *reading) corrected(tokens []token) (parsed, bool) {
 	if len(before) == 0 {
 		return parsed{}, false
 	}
-	first, ok := rd.sure(before)
-	if !ok { // a correction of a correction
-		if first, ok = rd.corrected(before); !ok {
-			return parsed{}, false
-		}
+	first, parses := rd.sure(before)
+	if !parses { // a correction of a correction
+		first, parses = rd.corrected(before)
 	}
 	behind := tokens[to:]
-	if p, ok := rd.sure(behind); ok && !p.terse && rd.r.c.intents[p.intent].spec.Risk != RiskNone && p.head > 0 {
+	if p, ok := rd.sure(behind); ok && parses && !p.terse && rd.r.c.intents[p.intent].spec.Risk != RiskNone && p.head > 0 {
 		p.cost += costCorrected
 		return p, true
 	}
@@ -48,13 +46,15 @@ func (rd *reading) corrected(tokens []token) (parsed, bool) {
 	for k := len(before) - 1; k >= 1 && tries < maxCorrections; k-- {
 		tries++
 		p, ok := rd.sure(append(slices.Clone(before[:k]), behind...))
-		if ok && p.intent == first.intent && sameKeys(p.slots, first.slots) {
+		switch {
+		case !ok || p.head == 0:
+		case parses && p.intent == first.intent && coversKeys(p.slots, first.slots), !parses && !p.terse && p.skips == 0 && rd.r.ask(p) == "":
 			p.cost += costCorrected
 			return p, true
 		}
 	}
 	p, ok := rd.sure(append(slices.Clone(before), behind...))
-	if ok && p.intent == first.intent {
+	if ok && parses && p.intent == first.intent {
 		p.cost += costCorrected
 		return p, true
 	}
@@ -73,24 +73,74 @@ func (rd *reading) sure(tokens []token) (parsed, bool) {
 	return best[0], true
 }
 
-// sameKeys reports whether two readings say the same things, if not with the
-// same values. A number may come as count, change or factor.
-func sameKeys(a, b Slots) bool {
-	kind := func(s Slots) []string {
-		var keys []string
-		for k := range s {
-			switch k {
-			case "delta", "factor":
-				k = "replicas"
-			case "until":
-				k = "since"
-			}
-			keys = append(keys, k)
+// coversKeys reports whether a says all that b says, if not with the same
+// values. A number may come as count, change or factor.
+func coversKeys(a, b Slots) bool {
+	kind := func(k string) string {
+		switch k {
+		case "delta", "factor":
+			return "replicas"
+		case "until":
+			return "since"
 		}
-		slices.Sort(keys)
-		return slices.Compact(keys)
+		return k
 	}
-	return slices.Equal(kind(a), kind(b))
+	have := map[string]bool{}
+	for k := range a {
+		have[kind(k)] = true
+	}
+	for k := range b {
+		if !have[kind(k)] {
+			return false
+		}
+	}
+	return true
+}
+
+// contrast drops what is named only to say that it is not meant: "scale
+// worker-2, not worker, to 4". Names and numbers alone are dropped: in "restart
+// web, not now" the "not" forbids.
+func (rd *reading) contrast(tokens []token) []token {
+	for i := 1; i < len(tokens); i++ {
+		if tokens[i].text != "not" {
+			continue
+		}
+		from := i
+		for from > 0 && (tokens[from-1].text == "," || tokens[from-1].text == "and" || tokens[from-1].text == "but") {
+			from--
+		}
+		if from == i || from == 0 {
+			continue
+		}
+		at := i + 1
+		for at < len(tokens) && rd.r.determiner[tokens[at].text] {
+			at++
+		}
+		if at >= len(tokens) {
+			return nil
+		}
+		rd.tokens = tokens
+		rd.noise = append(rd.noise[:0], make([]bool, len(tokens))...)
+		end := at
+		if rd.inv != nil {
+			for _, s := range slices.Concat(rd.name(at), rd.indexed(at, func(v *Inventory) *nameIndex { return &v.nodes }), rd.indexed(at, func(v *Inventory) *nameIndex { return &v.alerts }), rd.indexed(at, func(v *Inventory) *nameIndex { return &v.namespaces })) {
+				if s.cost < costPart {
+					end = max(end, s.end)
+				}
+			}
+		}
+		if v, e, _, ok := rd.r.version(tokens, at); ok && v != "" {
+			end = max(end, e)
+		}
+		if end == at || end < len(tokens) && tokens[end].text != "," {
+			continue
+		}
+		if end < len(tokens) {
+			end++
+		}
+		return slices.Concat(tokens[:from], tokens[end:])
+	}
+	return nil
 }
 
 // maxAside bounds the words of a clause that only sets the scene.
@@ -110,16 +160,19 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 					return []parsed{p}, nil
 				}
 			}
-			if len(c.clause) > maxAside || rd.names(c.clause) {
+			if len(c.clause) > maxAside || rd.names(c.clause) && !(behind && rd.statement(c.clause)) {
 				continue
 			}
 			writes := rd.aside(c.clause, behind) && !rd.asks(c.clause)
 			// A remark behind a request has guards of its own: "restart web, Bob asked
 			// for it". One before it might be what guards: "I was about to, …".
 			guarded, anywhere := rd.guarded, rd.anywhere
-			if behind && writes && !rd.quotes {
-				from, to := rd.guard(c.rest)
-				rd.guarded = to > from
+			if writes {
+				if behind {
+					rd.reguard(c.rest)
+				} else {
+					rd.unguard(c.clause, c.rest)
+				}
 			}
 			best, steps := rd.understand(c.rest, depth-1)
 			rd.guarded, rd.anywhere = guarded, anywhere
@@ -179,8 +232,23 @@ func (rd *reading) remark(clause []token) bool {
 	return strange > 0 && strange == len(clause) || rd.r.lead.longest(clause, 0) == len(clause)
 }
 
+// statement reports a clause that tells how something is and asks for nothing:
+// "search is fine", "node one stays open". A number in it might be a request.
+func (rd *reading) statement(clause []token) bool {
+	stative := false
+	for i, t := range clause {
+		if isDigit(t.text[0]) || rd.r.isNumberWord(t.text) && t.text != "one" || t.text == "to" || t.text == "too" || t.text == "also" {
+			return false
+		}
+		stative = stative || i > 0 && rd.r.statives[t.text]
+	}
+	return stative
+}
+
 // asks reports a clause that is a request itself.
 func (rd *reading) asks(clause []token) bool {
+	defer func(guarded bool) { rd.guarded = guarded }(rd.guarded)
+	rd.guarded = false
 	best := rd.parse(clause)
 	return len(best) > 0 && !unclear(best) && (len(best[0].slots) > 0 || rd.r.c.intents[best[0].intent].spec.Risk != RiskNone)
 }
@@ -193,11 +261,19 @@ func (rd *reading) aside(clause []token, behind bool) bool {
 	if len(clause) == 1 && rd.r.vocabulary[clause[0].text] && rd.r.lead.longest(clause, 0) == 0 && rd.r.tail.longest(clause, 0) == 0 {
 		return false // "nginx, spin up three of them"
 	}
-	verb := false
+	rd.tokens = clause
+	verb, number := false, false
 	for i, t := range clause {
-		if rd.r.asideNever.longest(clause, i) > i || isDigit(t.text[0]) {
+		if rd.r.asideNever.longest(clause, i) > i {
 			return false
 		}
+		if _, _, unit := rd.listed(listUnit, i); unit && len(t.text) > 1 {
+			return false // "an hour from now"
+		}
+		if _, _, day := rd.listed(listDay, i); day && (i == 0 || clause[i-1].text != "black") {
+			return false
+		}
+		number = number || isDigit(t.text[0])
 		if i == 0 && rd.r.asideStart[t.text] {
 			return false
 		}
@@ -208,7 +284,7 @@ func (rd *reading) aside(clause []token, behind bool) bool {
 		}
 		verb = verb || isVerb || i > 0 && len(t.text) > 4 && strings.HasSuffix(t.text, "ed")
 	}
-	return verb || !behind
+	return verb || !behind && !number
 }
 
 // imperative reports a word that stands where a request begins.
@@ -224,10 +300,45 @@ func (rd *reading) imperative(clause []token, i int) bool {
 	}
 }
 
+// reguard lets only what stands in tokens guard.
+func (rd *reading) reguard(tokens []token) {
+	if !rd.quotes {
+		from, to := rd.guard(tokens)
+		rd.guarded = to > from
+	}
+}
+
+// unguard does the same where the clause before only tells what was: "we have
+// tested it, so …". A clause that asks, or that has "to" in it ("I was about
+// to"), keeps its guard.
+func (rd *reading) unguard(clause, rest []token) {
+	i := 0
+	for i < len(clause) {
+		end := max(rd.r.lead.longest(clause, i), rd.r.filler.longest(clause, i))
+		if clause[i].text == "," {
+			end = i + 1
+		}
+		if end == i {
+			break
+		}
+		i = end
+	}
+	if i >= len(clause) || !rd.r.tellers[clause[i].text] || slices.ContainsFunc(clause, func(t token) bool { return t.text == "to" || t.text == "not" }) {
+		return
+	}
+	if from, to := rd.guard(clause); from == to || rd.anywhere && clause[from].text != "was" && clause[from].text != "has" && clause[from].text != "have" {
+		rd.guard(slices.Concat(clause, rest))
+		return
+	}
+	rd.reguard(rest)
+}
+
 // topic reads a clause that names a thing, and a request that takes it up with
 // "it": "the checkout is bad, roll it back".
 func (rd *reading) topic(clause, rest []token) (parsed, bool) {
-	at := slices.IndexFunc(rest, func(t token) bool { return t.text == "it" || t.text == "that" || t.text == "them" })
+	at := slices.IndexFunc(rest, func(t token) bool {
+		return t.text == "it" || t.text == "its" || t.text == "that" || t.text == "them" || t.text == "this"
+	})
 	if at < 0 || len(clause) > maxAside {
 		return parsed{}, false
 	}
@@ -270,8 +381,18 @@ func (rd *reading) topic(clause, rest []token) (parsed, bool) {
 			}
 		}
 	}
-	full := slices.Concat(rest[:at], clause[from:to], rest[at+1:])
+	behind := at + 1 // "this node"
+	if behind < len(rest) && (rest[at].text == "this" || rest[at].text == "that") && (rd.r.kinds[rest[behind].text] || slices.Contains([]string{"node", "machine", "box", "one", "host", "alert"}, rest[behind].text)) {
+		behind++
+	}
+	if place == "" && slices.ContainsFunc(clause, func(t token) bool { return t.text == "from" }) {
+		return parsed{}, false
+	}
+	full := slices.Concat(rest[:at], clause[from:to], rest[behind:])
+	guarded, anywhere := rd.guarded, rd.anywhere
+	rd.unguard(clause, rest)
 	p, ok := rd.sure(full)
+	rd.guarded, rd.anywhere = guarded, anywhere
 	if !ok || p.head == 0 {
 		return parsed{}, false
 	}

@@ -63,27 +63,36 @@ func exceptions() []exception {
 		another = "what stands there now is another request, said in so many words"
 		where   = "it says where, in the place of what it said before"
 		percent = "a share without a word for what it is a share of is of the cpu"
-		version = "to roll out a version that ran before and to roll back to it bring the same about"
 		selects = "these pods were named"
+		noun    = "“deploy checkout” is a Deployment by its name, as kubectl takes it, and what is to be done with it was said"
+		heard   = "“two” is how “to” is heard and “for” how “four” is; then it is said to where"
+		node    = "“in” and “on” are how “one” is heard behind “node”"
+		twice   = "both were said, one after the other, for the same"
 		names   = "web cart checkout basket"
 	)
 	return []exception{
 		{"autoscale web between 2 and 10 at 70 percent cpu", "cpu/10", "", percent},
 		{"autoscale web up to 8 pods", "autoscale/1", "", whole},
+		{"autoscale web up to 8 pods", "autoscale/1", "all", whole},
+		{"autoscale web up to 8 pods", "autoscale/1", "deploy", noun},
+		{"deploy checkout 2.3", "2.3/3", "restart rollback double", noun},
+		{"delete all evicted pods", "evicted/3", names + " everything it them pods", selects},
+		{"go two versions back on cart", "back/4", "2.3 latest", heard},
+		{"roll cart back two versions", "versions/5", "2.3 latest for", heard},
+		{"please drain node worker-a", "worker-a/4", "in on", node},
+		{"please deploy version two point three to checkout", "point/5", "and then", twice},
+		{"promote checkout from staging to production", "from/3", "and then", twice},
+		{"promote checkout from staging to prod please", "from/3", "and then", twice},
+		{"stop restarting web", "restarting/2", "autoscale", another},
 		{"one fewer pod for worker", "fewer/2", "", whole},
 		{"two more pods for worker please", "more/2", "", whole},
-		{"roll back checkout to 1.9", "back/2", "", version},
-		{"roll checkout back to version 1.9", "back/3", "", version},
 		{"roll out v3 of cart", "out/2", "back", another},
 		{"roll out web 1.2 in staging", "out/2", "back", another},
 		{"roll out web 1.2 in staging", "roll/1", "back", another},
-		{"please roll web back", "back/4", "2.3 latest", another},
-		{"roll search api back in production", "back/4", "2.3 latest", another},
-		{"make it six", "six/3", "restart", another},
-		{"no, six", "no/1", names + " them", another},
+		{"make it six", "six/3", "restart rollback", another},
+		{"no, six", "no/1", names, another},
 		{"no, six", "six/2", "undo", another},
 		{"please cordon node 1", "please/1", "on", "“on cordon” is how “uncordon” is heard"},
-		{"remove one replica from worker", "remove/1", "delete kill", another},
 		{"remove one replica from worker", "one/2", "latest oldest all", selects},
 		{"remove the silence of HighErrorRate", "remove/1", "create", another},
 		{"restart my heart", "heart/3", names, another},
@@ -97,7 +106,6 @@ func exceptions() []exception {
 		{"show the crashing pods", "show/1", "delete kill", another},
 		{"delete the evicted pods", "evicted/3", names, selects},
 		{"delete the evicted pods in staging", "evicted/3", names, selects},
-		{"undo the last change", "change/4", "deploy", another},
 	}
 }
 
@@ -384,8 +392,15 @@ func (v values) steps(r *Recognizer, l labelled, m mutant, got Result) bool {
 			return false
 		})
 	}
+	// same also where nothing but the value that was replaced is gone.
+	same := func(a deed) func(deed) bool {
+		return func(d deed) bool {
+			gone := mutant{at: m.at, was: m.was}
+			return sameDeed(a, d) || len(a.slots) < len(d.slots) && v.changed(d, a, gone) == "value"
+		}
+	}
 	for _, a := range act {
-		if slices.ContainsFunc(acted, func(d deed) bool { return sameDeed(a, d) }) {
+		if slices.ContainsFunc(acted, same(a)) {
 			continue
 		}
 		if !slices.Contains(verbs[m.is], a.intent) || !slices.Contains(named, a.text("target")) {
@@ -399,7 +414,9 @@ func (v values) steps(r *Recognizer, l labelled, m mutant, got Result) bool {
 	}
 	reads := got.Intent == "chain" && slices.Contains(openers, m.is)
 	for _, d := range acted {
-		if slices.ContainsFunc(act, func(a deed) bool { return sameDeed(a, d) }) {
+		if slices.ContainsFunc(act, func(a deed) bool {
+			return same(a)(d) || slices.Contains(verbs[m.is], a.intent) && a.text("target") == d.text("target")
+		}) {
 			continue
 		}
 		if !reads && v.target(m.was) != d.text("target") && !slices.Contains(verbs[m.was], d.intent) {
@@ -517,6 +534,9 @@ func (v values) changed(was, is deed, m mutant) string {
 	}
 	if subset(d, []string{"image", "version"}) && is.text("version") == said {
 		return "value"
+	}
+	if subset(d, []string{"name"}) && was.text("name") == m.was && slices.Contains(empty, m.is) {
+		return "value" // without a name of its own
 	}
 	for _, free := range []string{"version", "image", "name", "pod", "query", "filter"} {
 		if subset(d, []string{free}) && strings.EqualFold(is.text(free), m.is) {

@@ -51,6 +51,8 @@ type Recognizer struct {
 	vocabulary   map[string]bool  // every word that means something
 	spelling     map[int][]string // words of lists and guards by length, for typing errors
 	hesitation   *phrases
+	statives     map[string]bool // verbs that tell how something is
+	tellers      map[string]bool // words with which a statement begins
 	determiner   map[string]bool
 	asking       *phrases        // courtesies that want a verb behind them: \"could you\"
 	never        map[string]bool // words that are no unknown name
@@ -77,7 +79,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
 		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking),
-		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation), determiner: set([]string{"the", "a", "an", "our", "my", "your"}),
+		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation), statives: set(w.statives), tellers: set([]string{"i", "we", "they", "he", "she", "it", "this", "that", "the", "there", "my", "our", "its", "their"}), determiner: set([]string{"the", "a", "an", "our", "my", "your"}),
 		vocabulary: map[string]bool{}, spelling: map[int][]string{}, never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
 		heard: map[string][]int32{}, repairs: map[int][]repairWord{},
 	}
@@ -311,6 +313,9 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	defer r.release(rd)
 	rd.text = text
 	rd.explain = why != nil
+	if rest := rd.contrast(tokens); rest != nil {
+		tokens = rest
+	}
 	from, to := rd.guard(tokens)
 	rd.quotes = quoted
 	rd.guarded = quoted || to > from

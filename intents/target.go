@@ -76,6 +76,9 @@ func appendBetter(list []span, s span) []span {
 // joiner skips ", and" and the like.
 func (rd *reading) joiner(pos int) int {
 	start := pos
+	for pos < len(rd.tokens)-1 && rd.noise[pos] { // "web web and cart"
+		pos++
+	}
 	if rd.tokens[pos].text == "," {
 		pos++
 	}
