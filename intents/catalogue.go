@@ -40,6 +40,11 @@ type SlotSpec struct {
 	Or       []string
 }
 
+// SaidIn reports whether the slot, or one that serves instead, was said.
+func (s SlotSpec) SaidIn(slots Slots) bool {
+	return slots.Has(s.Name) || slices.ContainsFunc(s.Or, slots.says)
+}
+
 // Catalogue is everything that can be said and answered in one language. It is
 // immutable once loaded.
 type Catalogue struct {

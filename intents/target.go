@@ -85,7 +85,7 @@ func (rd *reading) joiner(pos int) int {
 	if end := rd.r.and.longest(rd.tokens, pos); end > pos {
 		pos = end
 	}
-	if pos >= len(rd.tokens) {
+	if pos >= len(rd.tokens) || rd.tokens[pos-1].text == rd.tokens[start].text && rd.noise[start] {
 		return start
 	}
 	return pos

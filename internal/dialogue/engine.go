@@ -223,6 +223,9 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	if completed || e.again(t) {
 		res.Ask = e.missing(t.Intent)
 	}
+	if res.Ask == "targets" && e.supply(t) {
+		res.Ask = e.missing(t.Intent)
+	}
 	if e.handlers[t.Intent.Name] == nil {
 		return e.handle(ctx, t) // no use in asking what is missing
 	}
@@ -242,6 +245,22 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 		return r, err
 	}
 	return e.handle(ctx, t)
+}
+
+// supply lets a question, and "roll back", be about what was spoken of last,
+// where the sentence names nothing. Any other change asks what it is about.
+func (e *Engine) supply(t *Turn) bool {
+	in := t.Intent
+	if len(t.Session.Targets) == 0 || in.Slots.Has("unknown_target") || in.Slots.Has("targets") || e.risk(in) != intents.RiskRead && in.Name != "rollback" {
+		return false
+	}
+	it := intents.TargetIt
+	if len(t.Session.Targets) > 1 {
+		it = intents.TargetThem
+	}
+	t.Intent.Slots = maps.Clone(in.Slots)
+	t.Intent.Slots["targets"] = []string{it}
+	return true
 }
 
 // askFor asks for what an intent lacks, which may be a step of the turn's; asked
@@ -353,19 +372,9 @@ func (e *Engine) missing(in intents.Intent) string {
 		return ""
 	}
 	for _, slot := range spec.Slots {
-		if !slot.Required || in.Slots.Has(slot.Name) {
-			continue
+		if slot.Required && !slot.SaidIn(in.Slots) && !(slot.Name == "targets" && in.Slots.Has("unknown_target")) {
+			return slot.Name
 		}
-		if slot.Name == "targets" && in.Slots.Has("unknown_target") {
-			continue
-		}
-		if slot.Name == "replicas" && (in.Slots.Has("delta") || in.Slots.Has("factor")) {
-			continue
-		}
-		if slot.Name == "version" && in.Slots.Has("image") {
-			continue
-		}
-		return slot.Name
 	}
 	return ""
 }
