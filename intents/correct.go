@@ -160,6 +160,9 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 					return []parsed{p}, nil
 				}
 			}
+			if !rd.loose && rd.strangeIn(c.clause) {
+				continue // a name may be misspelt in it
+			}
 			if len(c.clause) > maxAside || rd.names(c.clause) && !(behind && rd.statement(c.clause)) {
 				continue
 			}

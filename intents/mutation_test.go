@@ -415,7 +415,7 @@ func (v values) steps(r *Recognizer, l labelled, m mutant, got Result) bool {
 	reads := got.Intent == "chain" && slices.Contains(openers, m.is)
 	for _, d := range acted {
 		if slices.ContainsFunc(act, func(a deed) bool {
-			return same(a)(d) || slices.Contains(verbs[m.is], a.intent) && a.text("target") == d.text("target")
+			return same(a)(d) || got.Intent == "chain" && slices.Contains(verbs[m.is], a.intent) && a.text("target") == d.text("target")
 		}) {
 			continue
 		}
@@ -554,7 +554,7 @@ func (v values) changed(was, is deed, m mutant) string {
 	}
 	isPlace := slices.Contains(now, "place")
 	switch {
-	case isPlace && slices.Contains(before, "name") && subset(d, []string{"namespace", "target"}) && is.slots["target"] == nil && was.slots["namespace"] == nil:
+	case isPlace && slices.Contains(before, "name") && subset(d, []string{"namespace", "target"}) && (is.slots["target"] == nil || is.slots["target"] == TargetAll) && was.slots["namespace"] == nil:
 		return "value" // what it was in, now where
 	case slices.Contains(now, "number") && slices.Contains(before, "name") && subset(d, []string{"node"}) && strings.HasSuffix(is.text("node"), "-"+said):
 		return "value"

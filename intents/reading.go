@@ -25,7 +25,7 @@ type reading struct {
 	guarded  bool
 	anywhere bool // what guards holds for the whole sentence, not for one step
 	quotes   bool
-	loose    bool // try names by their sound as well
+	loose    bool // look for slips of fingers and ears
 	explain  bool // keep how each reading came about
 	fuzzy    int
 	searches int                  // readings tried: what is left out and put together is bounded
@@ -541,7 +541,7 @@ const maxRepairs = 3
 // misspellings: "scaled" is not "scale" but the past.
 func (rd *reading) repairWord(text string) []int32 {
 	r := rd.r
-	if len(text) < 4 || r.noFix[text] || r.never[text] || !hasLetter(text) || rd.fuzzy >= maxFuzzy || strings.ContainsAny(text, "0123456789/:.@") {
+	if !rd.loose || len(text) < 4 || r.noFix[text] || r.never[text] || !hasLetter(text) || rd.fuzzy >= maxFuzzy || strings.ContainsAny(text, "0123456789/:.@") {
 		return nil
 	}
 	if rd.inv != nil {
@@ -584,7 +584,7 @@ func (rd *reading) repairWord(text string) []int32 {
 
 // mistypedCourtesy reports a word that is a misspelt "please" or the like.
 func (rd *reading) mistypedCourtesy(t string) bool {
-	if len(t) < 5 || rd.fuzzy >= maxFuzzy {
+	if !rd.loose || len(t) < 5 || rd.fuzzy >= maxFuzzy {
 		return false
 	}
 	for _, p := range rd.r.polite {

@@ -180,7 +180,8 @@ func (r *Recognizer) learnSpelling() {
 
 // mend corrects typing errors in the words of lists and guards. What could be a
 // name, or a word of a template, is left to the reading.
-func (r *Recognizer) mend(tokens []token, inv *Inventory) {
+func (r *Recognizer) mend(tokens []token, inv *Inventory) []token {
+	tokens = slices.Clone(tokens)
 	for i := range tokens {
 		t := tokens[i].text
 		if len(t) < 5 || r.vocabulary[t] || r.noFix[t] || tokens[i].quote != 0 || tokens[i].whole != "" || r.heard[t] != nil || strings.ContainsAny(t, "0123456789/:.@-_=") {
@@ -231,6 +232,7 @@ func (r *Recognizer) mend(tokens []token, inv *Inventory) {
 		}
 		tokens[i].text = word
 	}
+	return tokens
 }
 
 // plainer drops hesitations and words said twice, for a sentence that makes no
@@ -305,7 +307,6 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	text = r.signs.Replace(text)
 	tokens, question, quoted := r.tokenize(text)
 	tokens = r.rejoin(tokens)
-	r.mend(tokens, inv)
 	if len(tokens) == 0 {
 		return res, false
 	}
@@ -325,8 +326,14 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	best, steps := rd.understand(tokens, 2)
 	rd.tokens = tokens
 	if steps == nil && unclear(best) && (!rd.guarded || len(best) > 0 || rd.strange(0, len(tokens))) {
-		// Sounds are tried last: they are many, and good for a mistake each.
+		// Slips of fingers and ears are looked for where nothing fits as it stands:
+		// that is dear, and good for a mistake each time.
 		rd.loose, rd.fuzzy, rd.searches = true, 0, 0
+		tokens = r.mend(tokens, inv)
+		if !rd.guarded {
+			from, to = rd.guard(tokens)
+			rd.guarded = to > from
+		}
 		if b, s := rd.understand(tokens, 2); s != nil || len(b) > 0 && (len(best) == 0 || b[0].cost < best[0].cost) {
 			best, steps = b, s
 		}

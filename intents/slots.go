@@ -285,7 +285,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 		}
 	}
 	t := rd.tokens[pos].text
-	if len(out) > 0 || rd.r.never[t] || len(t) < 5 || rd.r.isNumberWord(t) {
+	if len(out) > 0 || !rd.loose || rd.r.never[t] || len(t) < 5 || rd.r.isNumberWord(t) {
 		return out
 	}
 	if _, known := rd.r.a.words[t]; known && (pos == 0 || !rd.r.places[rd.tokens[pos-1].text]) {
@@ -312,7 +312,7 @@ func (rd *reading) anyName(pos int) []span {
 	if _, known := rd.r.a.words[t.text]; known || rd.r.never[t.text] || !isTag(t.text) {
 		return nil
 	}
-	return []span{{end: pos + 1, val: t.text, cost: 0.2}}
+	return []span{{end: pos + 1, val: t.text, cost: 0.2, unsure: rd.inv != nil && rd.inv.namespaces.maxLen > 0}}
 }
 
 // choice matches one of the offered answers: by name, by its words, by number.

@@ -240,7 +240,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		return span{}, false
 	}
 	named := false // a word of it is a name itself: "web basket" is no other name
-	if end > pos+1 && !rd.loose && !rd.strange(pos, end) {
+	if !rd.loose {
 		return span{}, false
 	}
 	common := false // "post grass": words that mean something by themselves
@@ -263,7 +263,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 			continue // "web admn"
 		}
 		if known && (i == end-1 || i == pos) {
-			if end == pos+1 || !rd.loose || rd.r.idle[w] || rd.r.acting[w] && i == pos {
+			if end == pos+1 || rd.r.idle[w] || rd.r.acting[w] && i == pos {
 				return span{}, false
 			}
 			common = true
@@ -289,12 +289,12 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 
 // strange reports a word among those from pos to end that means nothing.
 func (rd *reading) strange(pos, end int) bool {
-	for i := pos; i < end; i++ {
-		if !rd.r.vocabulary[rd.tokens[i].text] {
-			return true
-		}
-	}
-	return false
+	return rd.strangeIn(rd.tokens[pos:end])
+}
+
+// strangeIn is strange for tokens that are not read at the moment.
+func (rd *reading) strangeIn(tokens []token) bool {
+	return slices.ContainsFunc(tokens, func(t token) bool { return !rd.r.vocabulary[t.text] })
 }
 
 // nearName is the name that a word was repaired to, "" where there is none.
@@ -307,7 +307,10 @@ type nearName struct {
 // near finds the name that key is a misspelling or mishearing of. A sentence is
 // read many ways and asks for the same words again and again.
 func (rd *reading) near(x *nameIndex, key string, words int) nearName {
-	at := nearKey{x, key, rd.loose}
+	if !rd.loose {
+		return nearName{}
+	}
+	at := nearKey{x, key}
 	if n, ok := rd.nearby[at]; ok {
 		return n
 	}
@@ -318,7 +321,7 @@ func (rd *reading) near(x *nameIndex, key string, words int) nearName {
 	var n nearName
 	if name, d, ok := x.repair(key); ok {
 		n = nearName{name: name, cost: costNameTypo * float32(d)}
-	} else if rd.loose && words <= 3 {
+	} else if words <= 3 {
 		if name, far, ok := x.sounds(key); ok {
 			n = nearName{name: name, cost: costNameTypo + 0.4*far, far: far}
 		}
@@ -331,9 +334,8 @@ func (rd *reading) near(x *nameIndex, key string, words int) nearName {
 }
 
 type nearKey struct {
-	x     *nameIndex
-	key   string
-	loose bool
+	x   *nameIndex
+	key string
 }
 
 // surelySound is the same for words that mean something else by themselves.
