@@ -376,7 +376,8 @@ func asDigits(word string) string {
 // steps reports whether each step that acts is one of the sentence's own or
 // that of the word put in, and what is missing was that of the word replaced.
 func (v values) steps(r *Recognizer, l labelled, m mutant, got Result) bool {
-	if m.is == "" {
+	_, verb := verbs[m.is]
+	if m.is == "" || got.Intent != "chain" && !verb && !slices.Contains(idle, m.is) {
 		return false
 	}
 	was := deeds(l.intent, l.slots, l.open)
@@ -419,7 +420,8 @@ func (v values) steps(r *Recognizer, l labelled, m mutant, got Result) bool {
 		}) {
 			continue
 		}
-		if !reads && v.target(m.was) != d.text("target") && !slices.Contains(verbs[m.was], d.intent) {
+		mine := v.target(m.was) == d.text("target") || slices.Contains(verbs[m.was], d.intent)
+		if !reads && (!mine || !verb && !slices.Contains(idle, m.is)) {
 			return false
 		}
 	}
