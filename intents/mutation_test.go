@@ -21,6 +21,8 @@ import (
 //     version, a place, "all", the direction of a change. Nothing else may change.
 //     So for a value of two words that loses one ("twenty five", "search api"):
 //     what is left is a whole value, and nobody can hear that it had been longer.
+//     A place or a direction that is gone is not let off: the act would go too far,
+//     or the other way.
 //     A tag, an image and the name of something new can be any word.
 //   - added: "staging" in the place of a word without a value says where, a name
 //     there is one name more. What was said before stays as it was.
@@ -517,7 +519,11 @@ func (v values) changed(was, is deed, m mutant) string {
 		switch {
 		case !slices.Contains(before, kind):
 			return false
-		case m.is == "", slices.Contains(now, kind), slices.Contains(empty, m.is): // gone, or as good as gone
+		case slices.Contains(now, kind):
+			return true
+		case kind == "direction" || kind == "place":
+			return false // gone, a change might go the other way, or too far
+		case m.is == "", slices.Contains(empty, m.is): // gone, or as good as gone
 			return true
 		case kind == "number":
 			return slices.Contains([]string{"to", "for", "a", "two"}, m.is) // heard for numbers
@@ -550,7 +556,8 @@ func (v values) changed(was, is deed, m mutant) string {
 		return "value"
 	}
 	for kind, in := range slotsOf {
-		if both(kind) && subset(d, in) {
+		alone := len(d) == 1 || kind != "number" || !slices.Contains(d, "target") && !slices.Contains(d, "node") // "worker two" and its count are two values
+		if both(kind) && alone && subset(d, in) {
 			return "value"
 		}
 	}
@@ -675,5 +682,53 @@ func TestMutations(t *testing.T) {
 	attr(t, n)
 	if n.Sentences < 200 && len(missing(r)) == 0 {
 		t.Errorf("%d sentences are read right, wants 200", n.Sentences)
+	}
+}
+
+// TestMutationRules holds that the rules let off what was said, and nothing else.
+func TestMutationRules(t *testing.T) {
+	r, inv := testRecognizer(t), fixture(t)
+	v := newValues(inv)
+	web := []any{"web"}
+	scale := labelled{text: "scale web down by 2", intent: "scale", slots: map[string]any{"targets": web, "delta": -2}}
+	restart := labelled{text: "restart web and cart", intent: "restart", slots: map[string]any{"targets": []any{"web", "cart"}}}
+	placed := labelled{text: "restart web in staging", intent: "restart", slots: map[string]any{"targets": web, "namespace": "staging"}}
+	asked := labelled{text: "should I restart web", intent: OutOfScope}
+	act := func(intent string, slots Slots) Result { return Result{Intent: intent, Slots: slots} }
+	on := func(names ...string) []string { return names }
+	for _, tt := range []struct {
+		of   labelled
+		word string // "was/is"
+		got  Result
+		rule string
+	}{
+		{scale, "2/5", act("scale", Slots{"targets": on("web"), "delta": -5}), "value"},
+		{scale, "down/up", act("scale", Slots{"targets": on("web"), "delta": 2}), "value"},
+		{scale, "down/", act("scale", Slots{"targets": on("web"), "delta": 2}), ""},
+		{scale, "down/purple", act("scale", Slots{"targets": on("web"), "delta": 2}), ""},
+		{scale, "by/to", act("scale", Slots{"targets": on("web"), "replicas": 2}), "role"},
+		{scale, "by/", act("scale", Slots{"targets": on("web"), "replicas": 2}), ""},
+		{scale, "web/cart", act("scale", Slots{"targets": on("cart"), "delta": -2}), "value"},
+		{scale, "down/purple", act("scale", Slots{"targets": on("cart"), "delta": -2}), ""},
+		{scale, "2/5", act("scale", Slots{"targets": on("cart"), "delta": -5}), ""},
+		{restart, "restart/pause", act("pause", Slots{"targets": on("web", "cart")}), "verb"},
+		{restart, "restart/purple", act("pause", Slots{"targets": on("web", "cart")}), ""},
+		{restart, "restart/pause", act("delete_pod", Slots{"targets": on("web", "cart")}), ""},
+		{restart, "and/purple", act("restart", Slots{"targets": on("web")}), ""},
+		{restart, "and/", act("restart", Slots{"targets": on("cart")}), ""},
+		{restart, "cart/undo", act("chain", Slots{"steps": []Intent{{"restart", Slots{"targets": on("web")}}, {"undo", Slots{}}}}), "step"},
+		{restart, "cart/purple", act("chain", Slots{"steps": []Intent{{"restart", Slots{"targets": on("web")}}, {"undo", Slots{}}}}), ""},
+		{placed, "in/of", act("restart", Slots{"targets": on("web"), "namespace": "staging"}), "same"},
+		{placed, "staging/prod", act("restart", Slots{"targets": on("web"), "namespace": "prod"}), "value"},
+		{placed, "staging/", act("restart", Slots{"targets": on("web")}), ""},
+		{asked, "should/please", act("restart", Slots{"targets": on("web")}), ""},
+		{asked, "should/", act("restart", Slots{"targets": on("web")}), ""},
+	} {
+		was, is, _ := strings.Cut(tt.word, "/")
+		m := mutant{at: slices.Index(strings.Fields(tt.of.text), was), was: was, is: is}
+		m.text = strings.Join(strings.Fields(strings.Replace(tt.of.text, was, is, 1)), " ")
+		if rule := v.allowed(r, tt.of, m, tt.got); rule != tt.rule {
+			t.Errorf("%q for %q: rule %q, want %q", m.text, tt.of.text, rule, tt.rule)
+		}
 	}
 }
