@@ -17,6 +17,7 @@ type automaton struct {
 	accepts   []accept
 	sets      [][]fix // side effects of an edge; 0 is none
 	also      []hubEdge
+	cues      []cue // of the hubs that a.frames leads to, in that order
 	start     int32 // of whole sentences
 	frames    int32 // of frames: tried where no sentence fits well
 }
@@ -57,6 +58,19 @@ type hubEdge struct {
 	to, set int32
 }
 
+// cue is the words of which a frame needs one, as a set of word numbers. A frame
+// that can do without is always tried.
+type cue struct {
+	words  []uint64
+	always bool
+}
+
+// in reports a word of the cue.
+func (c *cue) in(word int32) bool {
+	i := int(word >> 6)
+	return i < len(c.words) && c.words[i]&(1<<(word&63)) != 0
+}
+
 type accept struct {
 	sentence, set int32
 }
@@ -74,9 +88,16 @@ type compiler struct {
 	a     *automaton
 	types map[string]int32
 	raw   []rawNode
+	hubs  []hub // before the cues
 	words []rawWord
 	slots []rawSlot
 	empty []rawEps
+}
+
+// hub is the place before the cue of a frame.
+type hub struct {
+	raw int32
+	cue *node
 }
 
 // rawNode holds the heads and tails of its lists of edges, as index + 1 into
@@ -152,6 +173,16 @@ func compile(c *Catalogue) *automaton {
 		co.raw[end].acc = i + 1
 	}
 	co.close(start, frames)
+	co.a.cues = make([]cue, len(co.hubs))
+	for i, h := range co.hubs {
+		c := &co.a.cues[i]
+		c.words = make([]uint64, len(co.a.words)/64+1)
+		c.always = !h.cue.literals(co.c.rules, func(w string) {
+			if id, ok := co.a.words[w]; ok {
+				c.words[id>>6] |= 1 << (id & 63)
+			}
+		})
+	}
 	return co.a
 }
 
@@ -265,6 +296,7 @@ func (co *compiler) frame(s *sentence, d *intentDef, from int32) int32 {
 	}
 	before := loop(slices.Concat(s.frame.before, s.frame.parts))
 	behind := loop(s.frame.parts)
+	co.hubs = append(co.hubs, hub{before, s.node})
 	co.eps(from, before, nil)
 	co.eps(co.build(s.node, d, before), behind, nil)
 	return behind

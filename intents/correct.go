@@ -189,6 +189,8 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 			switch {
 			case d.spec.Risk == RiskWrite && (!writes || best[0].head == 0 && len(best[0].slots) > 0):
 				continue
+			case !behind && refersBack(best[0]) && rd.strangeIn(c.clause):
+				continue // "oath service, restart it": it is what was not understood
 			case best[0].intent == "confirm" || best[0].intent == "amend" || best[0].terse && d.spec.Risk == RiskRead:
 				continue // a word alone is too little beside others
 			case d.spec.Risk != RiskWrite && (len(best[0].slots) > 0 || d.spec.Risk == RiskRead) && (!rd.remark(c.clause) || rd.asks(c.clause)):
@@ -201,6 +203,11 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 		}
 	}
 	return nil, nil
+}
+
+// refersBack reports a reading that is about "it".
+func refersBack(p parsed) bool {
+	return slices.ContainsFunc(p.slots.Targets(), func(n string) bool { return n == TargetIt || n == TargetThem })
 }
 
 // names reports a clause that names something of the cluster: it might be

@@ -33,6 +33,7 @@ type reading struct {
 
 	tokens  []token
 	words   [][]wordReading
+	cued    []bool    // by frame
 	fill    [][]int32 // ends of the fillers at each position
 	noise   []bool    // tokens that may be passed over: courtesies mistyped, words said twice
 	threads []thread
@@ -133,6 +134,7 @@ func (rd *reading) parse(tokens []token) []parsed {
 	}
 	out := rd.search(r.a.start)
 	if len(out) == 0 || out[0].cost > costDoubt {
+		rd.findCues()
 		out = append(out, rd.search(r.a.frames)...)
 		sortParsed(out)
 	}
@@ -143,6 +145,19 @@ func (rd *reading) parse(tokens []token) []parsed {
 		}
 	}
 	return unique
+}
+
+// findCues notes the frames of whose cue a word was said.
+func (rd *reading) findCues() {
+	cues := rd.r.a.cues
+	rd.cued = append(rd.cued[:0], make([]bool, len(cues))...)
+	for k := range cues {
+		c := &cues[k]
+		rd.cued[k] = c.always
+		for i := 0; i < len(rd.words) && !rd.cued[k]; i++ {
+			rd.cued[k] = slices.ContainsFunc(rd.words[i], func(w wordReading) bool { return c.in(w.id) })
+		}
+	}
 }
 
 // search follows the automaton from start through all tokens.
@@ -258,12 +273,17 @@ func (rd *reading) push(pos int, t thread) {
 	rd.threads = append(rd.threads, t)
 	i := int32(len(rd.threads) - 1)
 	rd.active[pos] = append(rd.active[pos], i)
-	node := &rd.r.a.nodes[t.node]
+	a := rd.r.a
+	node := &a.nodes[t.node]
 	if node.also == node.alsoEnd {
 		return
 	}
+	root := t.node == a.frames
 	t.prev, t.from, t.slot, t.val, t.word, t.unsure = i, int16(pos), "", nil, 0, false
-	for _, h := range rd.r.a.also[node.also:node.alsoEnd] {
+	for k, h := range a.also[node.also:node.alsoEnd] {
+		if root && !rd.cued[k] {
+			continue
+		}
 		t.node, t.set = h.to, h.set
 		rd.threads = append(rd.threads, t)
 		rd.active[pos] = append(rd.active[pos], int32(len(rd.threads)-1))

@@ -164,6 +164,9 @@ func TestFramed(t *testing.T) {
 			for _, s := range c.Say {
 				text := strings.TrimRight(s.text, ".!?")
 				for _, frame := range frames {
+					if strings.HasPrefix(frame, "can I") && (strings.HasPrefix(text, "get ") || strings.HasPrefix(text, "have ") || strings.HasPrefix(text, "please have ")) {
+						continue // "can I get web restarted" asks for it
+					}
 					if strings.Contains(text, "until") && (strings.HasSuffix(frame, "midnight") || strings.HasSuffix(frame, "row") || strings.HasSuffix(frame, "day")) {
 						continue // "until monday at midnight" says how long
 					}

@@ -240,7 +240,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		return span{}, false
 	}
 	named := false // a word of it is a name itself: "web basket" is no other name
-	if !rd.loose {
+	if !rd.loose || end-pos > maxHeardWords {
 		return span{}, false
 	}
 	common := false // "post grass": words that mean something by themselves
@@ -291,6 +291,9 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 func (rd *reading) strange(pos, end int) bool {
 	return rd.strangeIn(rd.tokens[pos:end])
 }
+
+// maxHeardWords is how many words one name may have been misheard as.
+const maxHeardWords = 4
 
 // strangeIn is strange for tokens that are not read at the moment.
 func (rd *reading) strangeIn(tokens []token) bool {

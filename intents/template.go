@@ -261,6 +261,28 @@ func (n *node) opening(rules map[string]*rule, set map[string]bool) (empty bool)
 	return true
 }
 
+// literals calls f for each word of the template, and reports whether there is
+// no way through it without one.
+func (n *node) literals(rules map[string]*rule, f func(string)) (needed bool) {
+	switch n.kind {
+	case nodeWord:
+		f(n.word)
+		return true
+	case nodeRule:
+		return rules[n.word].node.literals(rules, f)
+	case nodeAlt:
+		needed = true
+		for _, k := range n.kids {
+			needed = k.literals(rules, f) && needed
+		}
+		return needed
+	}
+	for _, k := range n.kids {
+		needed = k.literals(rules, f) || needed
+	}
+	return needed && n.kind != nodeOpt
+}
+
 // size is about how many places the template unfolds to.
 func (n *node) size(rules map[string]*rule) int {
 	total := 1
