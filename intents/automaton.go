@@ -14,12 +14,15 @@ type automaton struct {
 	nodes     []autoNode
 	wordEdges []wordEdge
 	slotEdges []slotEdge
-	accepts   []accept
-	sets      [][]fix // side effects of an edge; 0 is none
-	also      []hubEdge
-	cues      []cue // of the hubs that a.frames leads to, in that order
-	start     int32 // of whole sentences
-	frames    int32 // of frames: tried where no sentence fits well
+	// wordAhead and slotAhead tell, beside each edge, what may follow it: most
+	// edges lead to places where the next word of the sentence does not fit.
+	wordAhead, slotAhead []uint64
+	accepts              []accept
+	sets                 [][]fix // side effects of an edge; 0 is none
+	also                 []hubEdge
+	cues                 []cue // of the hubs that a.frames leads to, in that order
+	start                int32 // of whole sentences
+	frames               int32 // of frames: tried where no sentence fits well
 }
 
 // autoNode is a place between two words; its edges are slices of the
@@ -173,6 +176,7 @@ func compile(c *Catalogue) *automaton {
 		co.raw[end].acc = i + 1
 	}
 	co.close(start, frames)
+	co.a.lookAhead()
 	co.a.cues = make([]cue, len(co.hubs))
 	for i, h := range co.hubs {
 		c := &co.a.cues[i]
@@ -395,8 +399,36 @@ func (co *compiler) close(start, frames int32) {
 	}
 }
 
-// follow returns the edges of n that a word takes.
-func (a *automaton) follow(n *autoNode, word int32) []wordEdge {
+// aheadBit is the bit that stands for a word in what may follow.
+func aheadBit(word int32) uint64 { return 1 << (uint32(word) * 2654435769 >> 26) }
+
+// anything is what may follow where more than words may.
+const anything = ^uint64(0)
+
+// lookAhead fills in what may follow each edge.
+func (a *automaton) lookAhead() {
+	follows := make([]uint64, len(a.nodes))
+	for i := range a.nodes {
+		n := &a.nodes[i]
+		if n.slots < n.slotsEnd || n.accepts < n.acceptsEnd || n.also < n.alsoEnd || n.skips > loopNone {
+			follows[i] = anything
+			continue
+		}
+		for _, e := range a.wordEdges[n.words:n.wordsEnd] {
+			follows[i] |= aheadBit(e.word)
+		}
+	}
+	a.wordAhead, a.slotAhead = make([]uint64, len(a.wordEdges)), make([]uint64, len(a.slotEdges))
+	for i, e := range a.wordEdges {
+		a.wordAhead[i] = follows[e.to]
+	}
+	for i, e := range a.slotEdges {
+		a.slotAhead[i] = follows[e.to]
+	}
+}
+
+// follow returns the edges of n that a word takes, as indexes of wordEdges.
+func (a *automaton) follow(n *autoNode, word int32) (from, to int32) {
 	edges := a.wordEdges[n.words:n.wordsEnd]
 	lo, hi := 0, len(edges)
 	for lo < hi {
@@ -409,5 +441,5 @@ func (a *automaton) follow(n *autoNode, word int32) []wordEdge {
 	}
 	for hi = lo; hi < len(edges) && edges[hi].word == word; hi++ {
 	}
-	return edges[lo:hi]
+	return n.words + int32(lo), n.words + int32(hi)
 }

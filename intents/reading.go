@@ -34,6 +34,7 @@ type reading struct {
 	tokens  []token
 	words   [][]wordReading
 	cued    []bool    // by frame
+	ahead   []uint64  // the word at each position, see automaton.wordAhead
 	fill    [][]int32 // ends of the fillers at each position
 	noise   []bool    // tokens that may be passed over: courtesies mistyped, words said twice
 	threads []thread
@@ -129,6 +130,7 @@ func (rd *reading) parse(tokens []token) []parsed {
 		twice := i > 0 && t == tokens[i-1].text && hasLetter(t) && !rd.r.isNumberWord(t)
 		rd.noise = append(rd.noise, twice || (len(words) == 0 || words[0].cost > 0) && rd.mistypedCourtesy(t))
 	}
+	rd.lookAhead()
 	for len(rd.active) < n+1 {
 		rd.active = append(rd.active, nil)
 	}
@@ -145,6 +147,27 @@ func (rd *reading) parse(tokens []token) []parsed {
 		}
 	}
 	return unique
+}
+
+// lookAhead notes what each position has for an edge before it. Where a word may
+// be passed over, anything may follow.
+func (rd *reading) lookAhead() {
+	n := len(rd.tokens)
+	rd.ahead = append(rd.ahead[:0], make([]uint64, n+1)...)
+	rd.ahead[n] = 1 // for edges that anything may follow, the end as well
+	for i, t := range rd.tokens {
+		if len(rd.fill[i]) > 0 || rd.noise[i] || t.text == "," || t.text == "|" || !hasLetter(t.text) && len(t.text) > 3 {
+			rd.ahead[i] = anything
+			continue
+		}
+		rd.ahead[i] = 0
+		for _, w := range rd.words[i] {
+			rd.ahead[i] |= aheadBit(w.id)
+		}
+		if rd.ahead[i] == 0 {
+			rd.ahead[i] = 1 << 63 // a word of no template: slots and ends may still go on
+		}
+	}
 }
 
 // findCues notes the frames of whose cue a word was said.
@@ -198,7 +221,12 @@ func (rd *reading) search(start int32) []parsed {
 			}
 			next := thread{prev: ti, cost: t.cost, literals: t.literals, from: int16(pos), skips: t.skips, known: t.known, asked: t.asked}
 			for _, w := range rd.words[pos] {
-				for _, e := range a.follow(node, w.id) {
+				from, to := a.follow(node, w.id)
+				for i := from; i < to; i++ {
+					if a.wordAhead[i]&rd.ahead[pos+1] == 0 {
+						continue
+					}
+					e := &a.wordEdges[i]
 					w2 := next
 					w2.node, w2.set = e.to, e.set
 					w2.cost += w.cost
@@ -207,8 +235,12 @@ func (rd *reading) search(start int32) []parsed {
 					rd.push(pos+1, w2)
 				}
 			}
-			for _, e := range a.slotEdges[node.slots:node.slotsEnd] {
+			for i := node.slots; i < node.slotsEnd; i++ {
+				e := &a.slotEdges[i]
 				for _, s := range rd.typed(e.typ, pos) {
+					if a.slotAhead[i]&rd.ahead[s.end] == 0 {
+						continue
+					}
 					w2 := next
 					w2.node, w2.set, w2.slot, w2.val = e.to, e.set, e.slot, s.val
 					w2.cost += s.cost

@@ -230,7 +230,7 @@ func (r *Recognizer) mend(tokens []token, inv *Inventory) []token {
 				continue
 			}
 		}
-		tokens[i].text = word
+		tokens[i].text, tokens[i].mended = word, true
 	}
 	return tokens
 }
@@ -334,7 +334,11 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 			from, to = rd.guard(tokens)
 			rd.guarded = to > from
 		}
-		if b, s := rd.understand(tokens, 2); s != nil || len(b) > 0 && (len(best) == 0 || b[0].cost < best[0].cost) {
+		var b, s []parsed
+		if len(best) > 0 || rd.slips(tokens) {
+			b, s = rd.understand(tokens, 2)
+		}
+		if s != nil || len(b) > 0 && (len(best) == 0 || b[0].cost < best[0].cost) {
 			best, steps = b, s
 		}
 	}
@@ -393,6 +397,40 @@ func (rd *reading) understand(tokens []token, depth int) (best, steps []parsed) 
 		return nil, steps
 	}
 	return best, nil
+}
+
+// slips reports whether any word may be a slip: without one, reading again
+// would find what was found before.
+func (rd *reading) slips(tokens []token) bool {
+	rd.tokens = tokens
+	rd.words, rd.noise = rd.words[:0], append(rd.noise[:0], make([]bool, len(tokens))...)
+	for i := range tokens {
+		if tokens[i].mended {
+			return true
+		}
+		words := rd.readWord(tokens[i].text)
+		rd.words = append(rd.words, words)
+		if slices.ContainsFunc(words, func(w wordReading) bool { return w.cost == costTypo }) || rd.mistypedCourtesy(tokens[i].text) {
+			return true
+		}
+	}
+	fuzzy := func(s span) bool { return s.cost > 0 }
+	for i := range tokens {
+		if slices.ContainsFunc(rd.name(i), func(s span) bool { return s.cost > costPlural && s.cost != costPart }) || slices.ContainsFunc(rd.alert(i), fuzzy) {
+			return true
+		}
+		if rd.inv == nil {
+			continue
+		}
+		for _, of := range [...]func(*Inventory) *nameIndex{
+			func(v *Inventory) *nameIndex { return &v.namespaces }, func(v *Inventory) *nameIndex { return &v.nodes }, func(v *Inventory) *nameIndex { return &v.clusters },
+		} {
+			if slices.ContainsFunc(rd.indexed(i, of), fuzzy) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unclear reports that nothing fitted, or not every word.

@@ -16,6 +16,7 @@ type token struct {
 	whole string
 	// from and to are where the blank-separated piece stands in the text.
 	from, to int32
+	mended   bool  // text is what was probably meant
 	quote    int32 // which quotation it stands in, 0 is none
 }
 
