@@ -335,7 +335,8 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 			rd.guarded = to > from
 		}
 		var b, s []parsed
-		if len(best) > 0 || rd.slips(tokens) {
+		parted := slices.ContainsFunc(tokens, func(t token) bool { return t.text == "," }) // clauses with strange words wait for now
+		if len(best) > 0 || parted || rd.slips(tokens) {
 			b, s = rd.understand(tokens, 2)
 		}
 		if s != nil || len(b) > 0 && (len(best) == 0 || b[0].cost < best[0].cost) {

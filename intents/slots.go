@@ -110,11 +110,13 @@ func (rd *reading) signed(pos int) []span {
 }
 
 func (rd *reading) decimal(pos int) []span {
-	if f, err := strconv.ParseFloat(rd.tokens[pos].text, 64); err == nil && f >= 0 && f < 1e9 && isDigit(rd.tokens[pos].text[0]) {
-		if f == math.Trunc(f) {
-			return []span{{end: pos + 1, val: int(f)}}
+	if isDigit(rd.tokens[pos].text[0]) {
+		if f, err := strconv.ParseFloat(rd.tokens[pos].text, 64); err == nil && f >= 0 && f < 1e9 {
+			if f == math.Trunc(f) {
+				return []span{{end: pos + 1, val: int(f)}}
+			}
+			return []span{{end: pos + 1, val: f}}
 		}
-		return []span{{end: pos + 1, val: f}}
 	}
 	n, end, ok := rd.r.numeral(rd.tokens, pos)
 	if !ok {
@@ -252,7 +254,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 		return nil
 	}
 	x := of(rd.inv)
-	if x.maxLen == 0 {
+	if x.maxLen == 0 || !rd.loose && !x.begins(rd.tokens[pos].text) {
 		return nil
 	}
 	var out []span
@@ -409,7 +411,7 @@ func (rd *reading) alert(pos int) []span {
 		// Spoken names are made of common words, so several are tried together.
 		key := ""
 		var out []span
-		for end := pos + 1; end <= len(rd.tokens) && end <= pos+6; end++ {
+		for end := pos + 1; rd.loose && end <= len(rd.tokens) && end <= pos+6; end++ {
 			w := rd.tokens[end-1].text
 			if !hasLetter(w) || w == "alert" || w == "alerts" || end == pos+1 && rd.r.idle[w] {
 				break
@@ -462,6 +464,9 @@ func isCamel(s string) bool {
 
 // anyAlert takes words that describe an alert which the inventory lacks.
 func (rd *reading) anyAlert(pos int) []span {
+	if !slices.ContainsFunc(rd.tokens, func(t token) bool { return strings.HasPrefix(t.text, "alert") || strings.HasPrefix(t.text, "alarm") }) {
+		return nil
+	}
 	var out []span
 	for end := pos + 1; end <= len(rd.tokens) && end <= pos+4; end++ {
 		w := rd.tokens[end-1].text

@@ -151,6 +151,15 @@ func (rd *reading) name(pos int) []span {
 	var out []span
 	key := ""
 	begins := x.begins(rd.tokens[pos].text) // most words begin no name
+	if !begins && !rd.loose {
+		if s, ok := rd.qualified(rd.tokens[pos].text, pos+1); ok {
+			return []span{s}
+		}
+		if s, ok := rd.partOf(x, rd.tokens[pos].text, pos+1); ok {
+			out = append(out, s)
+		}
+		return out
+	}
 	for end := pos + 1; end <= len(rd.tokens) && end <= pos+maxNameTokens; end++ {
 		word := rd.tokens[end-1].text
 		if word == "dash" || word == "hyphen" {
