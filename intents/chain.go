@@ -1,6 +1,7 @@
 package intents
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -83,6 +84,7 @@ func (rd *reading) chain(tokens []token) []parsed {
 	if len(steps) == 0 {
 		return nil
 	}
+	steps = rd.complaints(steps)
 	for i, p := range steps[1:] {
 		if before := steps[i]; before.slots.Has("node") && rd.r.writes(p.intent) && slices.Contains(p.slots.Targets(), TargetIt) {
 			return nil // "drain node-2, it needs a reboot": nothing of ours reboots a node
@@ -92,11 +94,42 @@ func (rd *reading) chain(tokens []token) []parsed {
 	return distinct(steps)
 }
 
+// complaint is the intent of a sentence that says what is wrong.
+const complaint = "diagnose"
+
+// complaints drops what only says why something is asked for: "web is slow,
+// restart it" is a request to restart web.
+func (rd *reading) complaints(steps []parsed) []parsed {
+	var out []parsed
+	for i, p := range steps {
+		if p.intent == complaint && i+1 < len(steps) && rd.r.writes(steps[i+1].intent) {
+			next := &steps[i+1]
+			names, about := p.slots.Targets(), next.slots.Targets()
+			if refersBack(*next) && len(names) > 0 {
+				next.slots["targets"] = names
+				if ns, ok := p.slots["namespace"]; ok && !next.slots.Has("namespace") {
+					next.slots["namespace"] = ns
+				}
+				continue
+			}
+			if slices.Equal(names, about) {
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 // distinct drops a step that repeats the one before it: "no new pods on node-1,
 // cordon it".
 func distinct(steps []parsed) []parsed {
 	out := steps[:1]
 	for _, p := range steps[1:] {
+		if last := out[len(out)-1]; refersBack(p) && last.intent == p.intent { // "web can go on, resume it"
+			p.slots = maps.Clone(p.slots)
+			p.slots["targets"] = last.slots["targets"]
+		}
 		if !sameMeaning(out[len(out)-1], p) {
 			out = append(out, p)
 		}
@@ -120,6 +153,9 @@ func (rd *reading) elided(before *said, part []token) ([]parsed, bool) {
 	step, ok := rd.step(full)
 	if !ok || len(step) != 1 || step[0].intent != before.p.intent || step[0].cost > costElided || step[0].slots.Has("unknown_target") {
 		return nil, false
+	}
+	if before.p.slots.Has("targets") && !step[0].slots.Has("targets") {
+		return nil, false // "scale web to 3 and back to 5" is no second step
 	}
 	for _, name := range step[0].slots.Targets() {
 		if name == TargetAll || strings.HasPrefix(name, "@") {

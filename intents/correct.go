@@ -187,8 +187,10 @@ func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
 			}
 			d := rd.r.c.intents[best[0].intent]
 			switch {
-			case d.spec.Risk == RiskWrite && (!writes || best[0].head == 0 && len(best[0].slots) > 0):
-				continue
+			case d.spec.Risk == RiskWrite && (!writes || best[0].terse && best[0].head == 0 && len(best[0].slots) > 0):
+				continue // a name and a number alone are too little
+			case d.spec.Risk == RiskNone && rd.asks(c.clause):
+				continue // "unsilence TargetDown, cheers"
 			case !behind && refersBack(best[0]) && rd.strangeIn(c.clause):
 				continue // "oath service, restart it": it is what was not understood
 			case best[0].intent == "confirm" || best[0].intent == "amend" || best[0].terse && d.spec.Risk == RiskRead:
@@ -216,12 +218,25 @@ func (rd *reading) names(clause []token) bool {
 	if rd.inv == nil {
 		return false
 	}
-	for _, t := range clause {
-		key := squash(t.text)
-		for _, x := range [...]*nameIndex{&rd.inv.workloads, &rd.inv.namespaces, &rd.inv.nodes, &rd.inv.clusters, &rd.inv.alerts} {
-			if _, ok := x.exact[key]; ok {
+	for i := range clause {
+		for end := i + 1; end <= len(clause) && end <= i+4; end++ {
+			key := ""
+			for _, t := range clause[i:end] {
+				key += squash(t.text)
+			}
+			if rd.known(key) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// known reports the squashed name of something of the cluster.
+func (rd *reading) known(key string) bool {
+	for _, x := range [...]*nameIndex{&rd.inv.workloads, &rd.inv.namespaces, &rd.inv.nodes, &rd.inv.clusters, &rd.inv.alerts} {
+		if _, ok := x.exact[key]; ok {
+			return true
 		}
 	}
 	return false
@@ -253,6 +268,14 @@ func (rd *reading) statement(clause []token) bool {
 		stative = stative || i > 0 && rd.r.statives[t.text]
 	}
 	return stative
+}
+
+// asksFor reports a clause that is a request to change something.
+func (rd *reading) asksFor(clause []token) bool {
+	defer func(guarded bool) { rd.guarded = guarded }(rd.guarded)
+	rd.guarded = false
+	best := rd.parse(clause)
+	return len(best) > 0 && !unclear(best) && rd.r.writes(best[0].intent)
 }
 
 // asks reports a clause that is a request itself.
@@ -379,7 +402,7 @@ func (rd *reading) topic(clause, rest []token) (parsed, bool) {
 		from, to = i, end
 		i = end - 1
 	}
-	if to == 0 {
+	if to == 0 || rd.asksFor(clause) {
 		return parsed{}, false
 	}
 	place, origin := "", false
@@ -395,8 +418,10 @@ func (rd *reading) topic(clause, rest []token) (parsed, bool) {
 	if behind < len(rest) && (rest[at].text == "this" || rest[at].text == "that") && (rd.r.kinds[rest[behind].text] || slices.Contains([]string{"node", "machine", "box", "one", "host", "alert"}, rest[behind].text)) {
 		behind++
 	}
-	if place == "" && slices.ContainsFunc(clause, func(t token) bool { return t.text == "from" }) {
-		return parsed{}, false
+	for i := range clause {
+		if place == "" && i > 0 && (clause[i-1].text == "from" || rd.r.places[clause[i-1].text] && rd.strangeIn(clause[i:min(i+2, len(clause))])) {
+			return parsed{}, false // a place that was not understood
+		}
 	}
 	full := slices.Concat(rest[:at], clause[from:to], rest[behind:])
 	guarded, anywhere := rd.guarded, rd.anywhere

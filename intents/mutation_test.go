@@ -68,7 +68,6 @@ func exceptions() []exception {
 		selects = "these pods were named"
 		noun    = "“deploy checkout” is a Deployment by its name, as kubectl takes it, and what is to be done with it was said"
 		heard   = "“two” is how “to” is heard and “for” how “four” is; then it is said to where"
-		node    = "“in” and “on” are how “one” is heard behind “node”"
 		twice   = "both were said, one after the other, for the same"
 		names   = "web cart checkout basket"
 	)
@@ -81,10 +80,7 @@ func exceptions() []exception {
 		{"delete all evicted pods", "evicted/3", names + " everything it them pods", selects},
 		{"go two versions back on cart", "back/4", "2.3 latest", heard},
 		{"roll cart back two versions", "versions/5", "2.3 latest for", heard},
-		{"please drain node worker-a", "worker-a/4", "in on", node},
 		{"please deploy version two point three to checkout", "point/5", "and then", twice},
-		{"promote checkout from staging to production", "from/3", "and then", twice},
-		{"promote checkout from staging to prod please", "from/3", "and then", twice},
 		{"stop restarting web", "restarting/2", "autoscale", another},
 		{"one fewer pod for worker", "fewer/2", "", whole},
 		{"two more pods for worker please", "more/2", "", whole},

@@ -12,7 +12,7 @@ import (
 const maxSearches = 40
 
 // maxFuzzy bounds the searches for misspelt names in one sentence.
-const maxFuzzy = 24
+const maxFuzzy = 40
 
 // reading is one sentence on its way through the automaton. It is reused, so
 // that a sentence costs few allocations.

@@ -403,6 +403,7 @@ func (rd *reading) understand(tokens []token, depth int) (best, steps []parsed) 
 // slips reports whether any word may be a slip: without one, reading again
 // would find what was found before.
 func (rd *reading) slips(tokens []token) bool {
+	defer func() { rd.fuzzy = 0 }() // what was found is remembered
 	rd.tokens = tokens
 	rd.words, rd.noise = rd.words[:0], append(rd.noise[:0], make([]bool, len(tokens))...)
 	for i := range tokens {

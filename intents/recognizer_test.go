@@ -35,7 +35,10 @@ type testCase struct {
 	Intent string         `yaml:"intent"`
 	Slots  map[string]any `yaml:"slots"`
 	Ask    string         `yaml:"ask"`
-	Open   *struct {
+	// Known says why these sentences are not read right yet. They count against
+	// the score all the same.
+	Known string `yaml:"known"`
+	Open  *struct {
 		Intent  string   `yaml:"intent"`
 		Slot    string   `yaml:"slot"`
 		Choices []string `yaml:"choices"`
@@ -116,7 +119,13 @@ func TestSentences(t *testing.T) {
 					want = map[string]any{}
 				}
 				diff := cmp.Diff(plain(t, want), plain(t, got.Slots))
-				if got.Intent != c.Intent || diff != "" || got.Ask != c.Ask || len(got.Candidates) > 0 && r.writes(got.Intent) {
+				wrong := got.Intent != c.Intent || diff != "" || got.Ask != c.Ask || len(got.Candidates) > 0 && r.writes(got.Intent)
+				switch {
+				case wrong && c.Known != "":
+					t.Logf("%s:%d: %q is not read right yet: %s", file, s.line, s.text, c.Known)
+				case !wrong && c.Known != "":
+					t.Errorf("%s:%d: %q is read right now: it is not known to fail any more", file, s.line, s.text)
+				case wrong:
 					t.Errorf("%s:%d: %q\n  got  %s %s ask=%q %v\n  want %s %s ask=%q", file, s.line, s.text,
 						got.Intent, jsonOf(got.Slots), got.Ask, got.Candidates, c.Intent, jsonOf(want), c.Ask)
 				}

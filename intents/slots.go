@@ -272,7 +272,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 	key = squash(rd.tokens[pos].text)
 	for end := pos + 2; rd.loose && len(out) == 0 && end <= len(rd.tokens) && end <= pos+3; end++ {
 		w := rd.tokens[end-1].text
-		if !hasLetter(w) || rd.r.idle[rd.tokens[pos].text] {
+		if !hasLetter(w) || rd.r.idle[rd.tokens[pos].text] || rd.r.places[w] {
 			break
 		}
 		if key += squash(w); len(key) < 5 || len(key) > x.maxLen+4 {
@@ -311,7 +311,7 @@ func (rd *reading) namespace(pos int) []span {
 // anyName takes a word that nobody knows where the words around say what it is.
 func (rd *reading) anyName(pos int) []span {
 	t := rd.tokens[pos]
-	if _, known := rd.r.a.words[t.text]; known || rd.r.never[t.text] || !isTag(t.text) {
+	if _, known := rd.r.a.words[t.text]; known || rd.r.never[t.text] || !isTag(t.text) || isDigit(t.text[0]) || rd.r.isNumberWord(t.text) {
 		return nil
 	}
 	return []span{{end: pos + 1, val: t.text, cost: 0.2, unsure: rd.inv != nil && rd.inv.namespaces.maxLen > 0}}
