@@ -2,6 +2,7 @@ package intents
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 )
 
@@ -95,6 +96,8 @@ type compiler struct {
 	words []rawWord
 	slots []rawSlot
 	empty []rawEps
+	fixes []fix
+	sets  map[string]int32 // fixes by their indexes → set
 }
 
 // hub is the place before the cue of a frame.
@@ -126,7 +129,7 @@ type rawSlot struct {
 
 type rawEps struct {
 	to, next int32
-	fix      *fix
+	fix      int32 // index of fixes + 1
 }
 
 // openingRule names the rule that may precede the sentences of every intent
@@ -134,7 +137,7 @@ type rawEps struct {
 const openingRule = "opening"
 
 func compile(c *Catalogue) *automaton {
-	co := &compiler{c: c, a: &automaton{words: map[string]int32{}, sets: [][]fix{nil}}, types: map[string]int32{}}
+	co := &compiler{c: c, a: &automaton{words: map[string]int32{}, sets: [][]fix{nil}}, types: map[string]int32{}, sets: map[string]int32{}}
 	n := 0
 	for _, s := range slices.Concat(c.templates, c.answers) {
 		n += s.node.size(c.rules)
@@ -144,8 +147,8 @@ func compile(c *Catalogue) *automaton {
 			}
 		}
 	}
-	co.raw, co.words, co.empty = make([]rawNode, 0, n), make([]rawWord, 0, n/2), make([]rawEps, 0, n)
-	co.a.wordEdges, co.a.nodes = make([]wordEdge, 0, 3*n/2), make([]autoNode, 0, n/4)
+	co.raw, co.words, co.empty = make([]rawNode, 0, n/2), make([]rawWord, 0, n/4), make([]rawEps, 0, n/2)
+	co.a.wordEdges, co.a.nodes = make([]wordEdge, 0, n/2), make([]autoNode, 0, n/10)
 	start := co.add()
 	// "in staging, …" may open every sentence that has a place.
 	placed := co.add()
@@ -196,7 +199,12 @@ func (co *compiler) add() int32 {
 }
 
 func (co *compiler) eps(from, to int32, f *fix) {
-	co.empty = append(co.empty, rawEps{to: to, fix: f})
+	e := rawEps{to: to}
+	if f != nil {
+		co.fixes = append(co.fixes, *f)
+		e.fix = int32(len(co.fixes))
+	}
+	co.empty = append(co.empty, e)
 	i, n := int32(len(co.empty)), &co.raw[from]
 	if n.eps2 == 0 {
 		n.eps = i
@@ -320,6 +328,27 @@ func (co *compiler) permute(kids []*node, d *intentDef, from, to int32) {
 	}
 }
 
+// set numbers a set of fixed slots; the same set is kept once.
+func (co *compiler) set(fixes []int32) int32 {
+	if len(fixes) == 0 {
+		return 0
+	}
+	key := make([]byte, 0, 4*len(fixes))
+	for _, i := range fixes {
+		key = binary.LittleEndian.AppendUint32(key, uint32(i))
+	}
+	if set, ok := co.sets[string(key)]; ok {
+		return set
+	}
+	set := make([]fix, len(fixes))
+	for i, f := range fixes {
+		set[i] = co.fixes[f]
+	}
+	co.a.sets = append(co.a.sets, set)
+	co.sets[string(key)] = int32(len(co.a.sets) - 1)
+	return int32(len(co.a.sets) - 1)
+}
+
 // close takes all empty steps and keeps the nodes that a word leads to.
 func (co *compiler) close(start, frames int32) {
 	a := co.a
@@ -329,7 +358,7 @@ func (co *compiler) close(start, frames int32) {
 		// A node that only leads on is the node it leads to.
 		for {
 			r := &co.raw[raw]
-			if r.words > 0 || r.slots > 0 || r.acc > 0 || r.hub || r.eps == 0 || r.eps != r.eps2 || co.empty[r.eps-1].fix != nil {
+			if r.words > 0 || r.slots > 0 || r.acc > 0 || r.hub || r.eps == 0 || r.eps != r.eps2 || co.empty[r.eps-1].fix > 0 {
 				break
 			}
 			raw = co.empty[r.eps-1].to
@@ -347,8 +376,8 @@ func (co *compiler) close(start, frames int32) {
 	for q := 0; q < len(queue); q++ {
 		n := autoNode{words: int32(len(a.wordEdges)), slots: int32(len(a.slotEdges)), accepts: int32(len(a.accepts)), also: int32(len(a.also)), skips: co.raw[queue[q]].loop}
 		mark++
-		var walk func(raw int32, fixes []fix)
-		walk = func(raw int32, fixes []fix) {
+		var walk func(raw int32, fixes []int32)
+		walk = func(raw int32, fixes []int32) {
 			// With fixed slots on the way the same node may be reached twice
 			// with different meaning, so only plain paths are remembered.
 			if len(fixes) == 0 {
@@ -360,16 +389,12 @@ func (co *compiler) close(start, frames int32) {
 			r := &co.raw[raw]
 			set := int32(0)
 			if r.hub && raw != queue[q] {
-				if len(fixes) > 0 {
-					set = int32(len(a.sets))
-					a.sets = append(a.sets, slices.Clone(fixes))
-				}
+				set = co.set(fixes)
 				a.also = append(a.also, hubEdge{intern(raw), set})
 				return
 			}
-			if len(fixes) > 0 && (r.words > 0 || r.slots > 0 || r.acc > 0) {
-				set = int32(len(a.sets))
-				a.sets = append(a.sets, slices.Clone(fixes))
+			if r.words > 0 || r.slots > 0 || r.acc > 0 {
+				set = co.set(fixes)
 			}
 			for i := r.words; i > 0; i = co.words[i-1].next {
 				e := &co.words[i-1]
@@ -385,8 +410,8 @@ func (co *compiler) close(start, frames int32) {
 			for i := r.eps; i > 0; i = co.empty[i-1].next {
 				e := &co.empty[i-1]
 				next := fixes
-				if e.fix != nil {
-					next = append(slices.Clone(fixes), *e.fix)
+				if e.fix > 0 {
+					next = append(slices.Clone(fixes), e.fix-1)
 				}
 				walk(e.to, next)
 			}
