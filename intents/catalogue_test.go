@@ -293,3 +293,17 @@ func TestChainJSON(t *testing.T) {
 		t.Errorf("%s, want %s", b, a)
 	}
 }
+
+// TestTagsInUse holds that a word is a version where it is a tag in use, and
+// nowhere else.
+func TestTagsInUse(t *testing.T) {
+	d := InventoryData{Workloads: []Workload{{Name: "web"}}, Tags: []string{"zanzibar", "2.1-bad"}}
+	r := testRecognizer(t)
+	if got := r.Recognize("deploy zanzibar to web", NewInventory(d), Expect{}); got.Intent != "deploy" || got.Slots.String("version") != "zanzibar" || got.Ask != "" {
+		t.Errorf("%s %v", got.Intent, got.Slots)
+	}
+	d.Tags = nil
+	if got := r.Recognize("deploy zanzibar to web", NewInventory(d), Expect{}); got.Slots.Has("version") && got.Ask == "" {
+		t.Errorf("%s %v", got.Intent, got.Slots)
+	}
+}

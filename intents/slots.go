@@ -182,6 +182,11 @@ func whole(f float64) any {
 
 func (rd *reading) versions(pos int, strong bool) []span {
 	t := &rd.tokens[pos]
+	if rd.inv != nil && t.whole == "" && !rd.r.vocabulary[t.text] && !rd.sets(pos+1) {
+		if tag, ok := rd.inv.tags.find(squash(t.text)); ok && hasWord(tag) { // "deploy blue to web"
+			return []span{{end: pos + 1, val: tag, known: true}}
+		}
+	}
 	if bad, sure := isPath(t.text); bad && t.whole == "" && (sure || !strong) && !strings.Contains(t.text, ":") && !isImage(t.text) {
 		return []span{{end: pos + 1, val: t.said}}
 	}
@@ -191,6 +196,9 @@ func (rd *reading) versions(pos int, strong bool) []span {
 	}
 	return []span{{end: end, val: v}}
 }
+
+// hasWord reports a tag that is a word rather than a number.
+func hasWord(tag string) bool { return tag[0] >= 'a' && tag[0] <= 'z' && !(tag[0] == 'v' && len(tag) > 1 && isDigit(tag[1])) }
 
 // tag takes any word that could be one, because the word before said so.
 func (rd *reading) tag(pos int) []span {

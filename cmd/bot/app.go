@@ -136,8 +136,9 @@ func (i *inventory) current() *intents.Inventory {
 
 func (i *inventory) data() intents.InventoryData {
 	d := intents.InventoryData{
-		Clusters: []string{i.reader.Cluster()}, Namespaces: i.reader.Namespaces(), NamespaceAliases: i.aliases,
+		Clusters: []string{i.reader.Cluster()}, Namespaces: i.reader.Namespaces(), NamespaceAliases: i.aliases, Nodes: i.reader.Nodes(),
 	}
+	d.Containers, d.Tags = i.reader.Images()
 	for _, w := range i.reader.All() {
 		d.Workloads = append(d.Workloads, intents.Workload{Name: w.Name, Namespace: w.Namespace, Kind: w.Kind})
 	}

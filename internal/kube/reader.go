@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ type Reader struct {
 
 	deployments, statefulSets, daemonSets cache.SharedIndexInformer
 	namespaces                            cache.SharedIndexInformer // nil where only one namespace may be read
+	nodes                                 cache.SharedIndexInformer // nil where they may not be read
 	pods                                  cache.SharedIndexInformer // nil with NoPods
 
 	scope string // the one namespace that may be read, "" for all
@@ -90,6 +92,14 @@ func (r *Reader) Start(ctx context.Context) error {
 		r.namespaces = f.Core().V1().Namespaces().Informer()
 		if err := r.onNames(r.namespaces); err != nil {
 			return err
+		}
+		// Nodes are good to know by name, and not needed: who may not see them
+		// can do all the rest.
+		if _, err := r.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: 1}); err == nil {
+			r.nodes = f.Core().V1().Nodes().Informer()
+			if err := r.onNames(r.nodes); err != nil {
+				return err
+			}
 		}
 	}
 	for _, inf := range []cache.SharedIndexInformer{r.deployments, r.statefulSets, r.daemonSets} {
@@ -259,6 +269,37 @@ func (r *Reader) Namespaces() []string {
 	names := r.namespaces.GetStore().ListKeys()
 	slices.Sort(names)
 	return names
+}
+
+// Nodes lists the nodes that can be seen.
+func (r *Reader) Nodes() []string {
+	if r.nodes == nil {
+		return nil
+	}
+	names := r.nodes.GetStore().ListKeys()
+	slices.Sort(names)
+	return names
+}
+
+// Images lists the names of the containers that workloads have, and the tags
+// they run, each once and sorted.
+func (r *Reader) Images() (containers, tags []string) {
+	seen, used := map[string]bool{}, map[string]bool{}
+	for _, inf := range []cache.SharedIndexInformer{r.deployments, r.statefulSets, r.daemonSets} {
+		for _, o := range inf.GetStore().List() {
+			w, ok := r.workload(o)
+			if !ok {
+				continue
+			}
+			for _, c := range w.Containers {
+				seen[c.Name] = true
+				if tag := Tag(c.Image); tag != "" {
+					used[tag] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen)), slices.Sorted(maps.Keys(used))
 }
 
 // workload reads one of the watched objects.

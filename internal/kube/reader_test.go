@@ -64,6 +64,9 @@ func TestReader(t *testing.T) {
 			if !slices.Contains(r.All(), ref) || !slices.Contains(r.Namespaces(), ns) || !slices.Contains(r.Namespaces(), "kube-system") {
 				t.Errorf("%s: not among the names", name)
 			}
+			if containers, tags := r.Images(); !slices.Contains(containers, "web") || !slices.Contains(tags, "2") {
+				t.Errorf("%s: containers %v, tags %v", name, containers, tags)
+			}
 			o := get[kube.Workload](t)(r.Get(ctx, ref))
 			if o.LastAction != "a1" || o.Version() != "2" || o.Progress.Desired != pods || o.Progress.Ready != pods || !o.Progress.Done() || o.UID == "" {
 				t.Errorf("%s: %+v", name, o)
@@ -158,6 +161,9 @@ func TestLists(t *testing.T) {
 	nodes := get[kube.Table](t)(r.List(ctx, "nodes", ""))
 	if len(nodes.Items) != 3 || nodes.Items[0].Status != "Ready" || !nodes.Items[0].Healthy {
 		t.Errorf("%+v", nodes)
+	}
+	if names := r.Nodes(); len(names) != 3 || names[0] != nodes.Items[0].Name {
+		t.Errorf("nodes %v", names)
 	}
 	if tab := get[kube.Table](t)(r.List(ctx, "namespaces", "")); !slices.ContainsFunc(tab.Items, func(i kube.Item) bool { return i.Name == ns }) {
 		t.Errorf("%+v", tab)

@@ -26,6 +26,8 @@ func slim(o any) (any, error) {
 	case *appsv1.DaemonSet:
 		slimMeta(&d.ObjectMeta)
 		d.Spec.Template = slimTemplate(d.Spec.Template)
+	case *corev1.Node:
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: d.Name, UID: d.UID, ResourceVersion: d.ResourceVersion}}, nil
 	case *corev1.Namespace:
 		slimMeta(&d.ObjectMeta)
 	}
