@@ -15,25 +15,24 @@ type automaton struct {
 	nodes     []autoNode
 	wordEdges []wordEdge
 	slotEdges []slotEdge
-	// wordAhead and slotAhead tell, beside each edge, what may follow it: most
+	// follows tells of each node, in little room, which words may come next: most
 	// edges lead to places where the next word of the sentence does not fit.
-	wordAhead, slotAhead []uint64
-	accepts              []accept
-	sets                 [][]fix // side effects of an edge; 0 is none
-	also                 []hubEdge
-	cues                 []cue // of the hubs that a.frames leads to, in that order
-	start                int32 // of whole sentences
-	frames               int32 // of frames: tried where no sentence fits well
+	follows []uint64
+	accepts []accept
+	sets    [][]fix // side effects of an edge; 0 is none
+	also    []hubEdge
+	cues    []cue // of the hubs that a.frames leads to, in that order
+	start   int32 // of whole sentences
+	frames  int32 // of frames: tried where no sentence fits well
 }
 
 // autoNode is a place between two words; its edges are slices of the
 // automaton's tables with all empty steps already taken.
 type autoNode struct {
-	words, wordsEnd     int32
-	slots, slotsEnd     int32
-	accepts, acceptsEnd int32
+	// Each is the first of the node's own; they end where the next node's begin.
+	words, slots, accepts int32
 	// also are the hubs that hold whatever may go on from here besides.
-	also, alsoEnd int32
+	also int32
 	// skips says what may be skipped here: only hubs skip.
 	skips loopKind
 }
@@ -417,11 +416,11 @@ func (co *compiler) close(start, frames int32) {
 			}
 		}
 		walk(queue[q], nil)
-		n.wordsEnd, n.slotsEnd, n.acceptsEnd, n.alsoEnd = int32(len(a.wordEdges)), int32(len(a.slotEdges)), int32(len(a.accepts)), int32(len(a.also))
-		edges := a.wordEdges[n.words:n.wordsEnd]
+		edges := a.wordEdges[n.words:]
 		slices.SortStableFunc(edges, func(x, y wordEdge) int { return cmp.Compare(x.word, y.word) })
 		a.nodes = append(a.nodes, n)
 	}
+	a.nodes = append(a.nodes, autoNode{words: int32(len(a.wordEdges)), slots: int32(len(a.slotEdges)), accepts: int32(len(a.accepts)), also: int32(len(a.also))})
 }
 
 // aheadBit is the bit that stands for a word in what may follow.
@@ -430,31 +429,25 @@ func aheadBit(word int32) uint64 { return 1 << (uint32(word) * 2654435769 >> 26)
 // anything is what may follow where more than words may.
 const anything = ^uint64(0)
 
-// lookAhead fills in what may follow each edge.
+// lookAhead fills in what may follow each node.
 func (a *automaton) lookAhead() {
-	follows := make([]uint64, len(a.nodes))
-	for i := range a.nodes {
-		n := &a.nodes[i]
-		if n.slots < n.slotsEnd || n.accepts < n.acceptsEnd || n.also < n.alsoEnd || n.skips > loopNone {
-			follows[i] = anything
+	a.follows = make([]uint64, len(a.nodes)-1)
+	for i := range a.follows {
+		n, end := &a.nodes[i], &a.nodes[i+1]
+		if n.slots < end.slots || n.accepts < end.accepts || n.also < end.also || n.skips > loopNone {
+			a.follows[i] = anything
 			continue
 		}
-		for _, e := range a.wordEdges[n.words:n.wordsEnd] {
-			follows[i] |= aheadBit(e.word)
+		for _, e := range a.wordEdges[n.words:end.words] {
+			a.follows[i] |= aheadBit(e.word)
 		}
-	}
-	a.wordAhead, a.slotAhead = make([]uint64, len(a.wordEdges)), make([]uint64, len(a.slotEdges))
-	for i, e := range a.wordEdges {
-		a.wordAhead[i] = follows[e.to]
-	}
-	for i, e := range a.slotEdges {
-		a.slotAhead[i] = follows[e.to]
 	}
 }
 
 // follow returns the edges of n that a word takes, as indexes of wordEdges.
-func (a *automaton) follow(n *autoNode, word int32) (from, to int32) {
-	edges := a.wordEdges[n.words:n.wordsEnd]
+func (a *automaton) follow(node, word int32) (from, to int32) {
+	n := &a.nodes[node]
+	edges := a.wordEdges[n.words:a.nodes[node+1].words]
 	lo, hi := 0, len(edges)
 	for lo < hi {
 		m := (lo + hi) / 2

@@ -34,7 +34,7 @@ type reading struct {
 	tokens  []token
 	words   [][]wordReading
 	cued    []bool    // by frame
-	ahead   []uint64  // the word at each position, see automaton.wordAhead
+	ahead   []uint64  // the word at each position, see automaton.follows
 	fill    [][]int32 // ends of the fillers at each position
 	noise   []bool    // tokens that may be passed over: courtesies mistyped, words said twice
 	threads []thread
@@ -200,9 +200,9 @@ func (rd *reading) search(start int32) []parsed {
 		live := rd.dedupe(pos)
 		for _, ti := range live {
 			t := rd.threads[ti]
-			node := &a.nodes[t.node]
+			node, nodeEnd := &a.nodes[t.node], &a.nodes[t.node+1]
 			if tail, ok := ends[pos]; ok && t.node != start {
-				for _, acc := range a.accepts[node.accepts:node.acceptsEnd] {
+				for _, acc := range a.accepts[node.accepts:nodeEnd.accepts] {
 					p, ok := rd.accept(acc, ti, pos, tail)
 					if !ok {
 						continue
@@ -221,12 +221,12 @@ func (rd *reading) search(start int32) []parsed {
 			}
 			next := thread{prev: ti, cost: t.cost, literals: t.literals, from: int16(pos), skips: t.skips, known: t.known, asked: t.asked}
 			for _, w := range rd.words[pos] {
-				from, to := a.follow(node, w.id)
+				from, to := a.follow(t.node, w.id)
 				for i := from; i < to; i++ {
-					if a.wordAhead[i]&rd.ahead[pos+1] == 0 {
+					e := &a.wordEdges[i]
+					if a.follows[e.to]&rd.ahead[pos+1] == 0 {
 						continue
 					}
-					e := &a.wordEdges[i]
 					w2 := next
 					w2.node, w2.set = e.to, e.set
 					w2.cost += w.cost
@@ -235,10 +235,10 @@ func (rd *reading) search(start int32) []parsed {
 					rd.push(pos+1, w2)
 				}
 			}
-			for i := node.slots; i < node.slotsEnd; i++ {
+			for i := node.slots; i < nodeEnd.slots; i++ {
 				e := &a.slotEdges[i]
 				for _, s := range rd.typed(e.typ, pos) {
-					if a.slotAhead[i]&rd.ahead[s.end] == 0 {
+					if a.follows[e.to]&rd.ahead[s.end] == 0 {
 						continue
 					}
 					w2 := next
@@ -306,13 +306,13 @@ func (rd *reading) push(pos int, t thread) {
 	i := int32(len(rd.threads) - 1)
 	rd.active[pos] = append(rd.active[pos], i)
 	a := rd.r.a
-	node := &a.nodes[t.node]
-	if node.also == node.alsoEnd {
+	also, end := a.nodes[t.node].also, a.nodes[t.node+1].also
+	if also == end {
 		return
 	}
 	root := t.node == a.frames
 	t.prev, t.from, t.slot, t.val, t.word, t.unsure = i, int16(pos), "", nil, 0, false
-	for k, h := range a.also[node.also:node.alsoEnd] {
+	for k, h := range a.also[also:end] {
 		if root && !rd.cued[k] {
 			continue
 		}

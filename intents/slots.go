@@ -198,7 +198,9 @@ func (rd *reading) versions(pos int, strong bool) []span {
 }
 
 // hasWord reports a tag that is a word rather than a number.
-func hasWord(tag string) bool { return tag[0] >= 'a' && tag[0] <= 'z' && !(tag[0] == 'v' && len(tag) > 1 && isDigit(tag[1])) }
+func hasWord(tag string) bool {
+	return tag[0] >= 'a' && tag[0] <= 'z' && !(tag[0] == 'v' && len(tag) > 1 && isDigit(tag[1]))
+}
 
 // tag takes any word that could be one, because the word before said so.
 func (rd *reading) tag(pos int) []span {

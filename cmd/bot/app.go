@@ -24,6 +24,7 @@ type app struct {
 	store     *store.SQLite
 	crew      *skill.Crew
 	catalogue *intents.Catalogue
+	compiled  func() // waits until sentences can be read
 	log       *slog.Logger
 	metrics   *metrics
 }
@@ -72,7 +73,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	m := newMetrics()
 	inv := &inventory{reader: reader, aliases: c.Kubernetes.NamespaceAliases}
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), missListener(c.Misses, st, catalogue.Vocabulary, log), log)
-	return &app{engine: engine, ledger: ledger, reader: reader, store: st, crew: crew, catalogue: catalogue, log: log, metrics: m}, nil
+	return &app{engine: engine, ledger: ledger, reader: reader, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}, nil
 }
 
 // compiling is a recogniser that is made while the cluster is being looked at:

@@ -72,6 +72,8 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	if err != nil {
 		return err
 	}
+	a.compiled()
+	debug.FreeOSMemory() // what it took to compile the catalogue is not needed again
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return errors.Join(fault.Wrap(err, fault.Usage, "I cannot listen on %s: %v.", c.Listen, err), a.store.Close())
