@@ -425,9 +425,7 @@ func (l *loader) frames(intent string, v *yaml.Node) {
 			switch key {
 			case "cue":
 				cue = v
-				for _, s := range l.sentences(intent, one(v), sentence{}) {
-					f.cues = append(f.cues, s)
-				}
+				f.cues = append(f.cues, l.sentences(intent, one(v), sentence{})...)
 			case "before":
 				f.before = l.sentences(intent, one(v), sentence{})
 			case "parts":
