@@ -50,6 +50,7 @@ func sentences(w io.Writer) error {
 	}{
 		{"own", "the project's own", "≥ 99 % exact, 0 wrong acts", 99},
 		{"never", "own ones that must not act", "0 wrong acts", 0},
+		{"outside", "by outsiders who had seen no template, looked at since", "0 wrong acts", 0},
 		{"heldout", "held out: written before the templates were seen, never tuned on", "0 wrong acts", 0},
 		{"noise", "own ones, through noise", "≥ 90 % exact, 0 wrong acts", 90},
 	} {
@@ -106,7 +107,7 @@ func verdict(ok bool) string {
 // scored runs the tests that score sentences and reads what they leave. That
 // one of them fails is no reason to hide its numbers.
 func scored() ([]tally, error) {
-	out, err := goTest("-json", "-run", "^(TestOwnSet|TestHeldOut|TestNoise|TestMutations)$")
+	out, err := goTest("-json", "-run", "^(TestOwnSet|TestOutside|TestHeldOut|TestNoise|TestMutations)$")
 	var all []tally
 	for l := range bytes.Lines(out) {
 		var e struct{ Action, Key, Value string }
