@@ -34,6 +34,8 @@ type reading struct {
 	tokens  []token
 	words   [][]wordReading
 	cued    []bool    // by frame
+	pass    []uint8   // how each token may be passed over
+	tails   []float32 // what it costs to end at each position
 	ahead   []uint64  // the word at each position, see automaton.follows
 	fill    [][]int32 // ends of the fillers at each position
 	noise   []bool    // tokens that may be passed over: courtesies mistyped, words said twice
@@ -130,6 +132,8 @@ func (rd *reading) parse(tokens []token) []parsed {
 		twice := i > 0 && t == tokens[i-1].text && hasLetter(t) && !rd.r.isNumberWord(t)
 		rd.noise = append(rd.noise, twice || (len(words) == 0 || words[0].cost > 0) && rd.mistypedCourtesy(t))
 	}
+	rd.findPasses()
+	rd.findTails()
 	rd.lookAhead()
 	for len(rd.active) < n+1 {
 		rd.active = append(rd.active, nil)
@@ -155,8 +159,8 @@ func (rd *reading) lookAhead() {
 	n := len(rd.tokens)
 	rd.ahead = append(rd.ahead[:0], make([]uint64, n+1)...)
 	rd.ahead[n] = 1 // for edges that anything may follow, the end as well
-	for i, t := range rd.tokens {
-		if len(rd.fill[i]) > 0 || rd.noise[i] || t.text == "," || t.text == "|" || !hasLetter(t.text) && len(t.text) > 3 {
+	for i := range rd.tokens {
+		if len(rd.fill[i]) > 0 || rd.noise[i] || rd.pass[i]&passSign != 0 {
 			rd.ahead[i] = anything
 			continue
 		}
@@ -192,7 +196,6 @@ func (rd *reading) search(start int32) []parsed {
 	for i := range n + 1 {
 		rd.active[i] = rd.active[i][:0]
 	}
-	ends := rd.ends()
 	rd.push(0, thread{node: start, prev: -1})
 	found := map[int32]parsed{}
 	var order []int32
@@ -201,7 +204,7 @@ func (rd *reading) search(start int32) []parsed {
 		for _, ti := range live {
 			t := rd.threads[ti]
 			node, nodeEnd := &a.nodes[t.node], &a.nodes[t.node+1]
-			if tail, ok := ends[pos]; ok && t.node != start {
+			if tail := rd.tails[pos]; tail >= 0 && t.node != start {
 				for _, acc := range a.accepts[node.accepts:nodeEnd.accepts] {
 					p, ok := rd.accept(acc, ti, pos, tail)
 					if !ok {
@@ -269,15 +272,14 @@ func (rd *reading) search(start int32) []parsed {
 			if rd.noise[pos] {
 				skip(t.node, int32(pos+1), costNoise)
 			}
-			text := tokens[pos].text
-			if text == "," || text == "|" || !hasLetter(text) && len(text) > 3 {
+			if rd.pass[pos]&passSign != 0 {
 				skip(t.node, int32(pos+1), 0.001)
 			}
 			if node.skips > loopNone {
 				switch {
-				case r.idle[text]:
+				case rd.pass[pos]&passIdle != 0:
 					skip(t.node, int32(pos+1), costIdle)
-				case node.skips == loopAny && t.skips < maxSkips && !r.acting[text] && !r.neverSkipped[text] && (pos == 0 || !r.places[tokens[pos-1].text]):
+				case node.skips == loopAny && t.skips < maxSkips && rd.pass[pos]&passWord != 0:
 					next.skips++
 					skip(t.node, int32(pos+1), costSkip)
 					next.skips--
@@ -354,21 +356,46 @@ func (rd *reading) worth(ti int32) float32 {
 	return t.cost - bonusLiteral*float32(t.literals)
 }
 
-// ends returns the positions where a sentence may end, with what the polite
-// words behind cost.
-func (rd *reading) ends() map[int]float32 {
+// The ways in which a token may be passed over between others.
+const (
+	passSign = 1 << iota // a comma
+	passIdle             // a small word, in frames
+	passWord             // another word, in frames that skip any
+)
+
+// findPasses notes of each token how it may be passed over.
+func (rd *reading) findPasses() {
+	r := rd.r
+	rd.pass = append(rd.pass[:0], make([]uint8, len(rd.tokens))...)
+	for i, t := range rd.tokens {
+		if t.text == "," || t.text == "|" || len(t.text) > 3 && !hasLetter(t.text) {
+			rd.pass[i] |= passSign
+		}
+		switch {
+		case r.idle[t.text]:
+			rd.pass[i] |= passIdle
+		case !r.acting[t.text] && !r.neverSkipped[t.text] && (i == 0 || !r.places[rd.tokens[i-1].text]):
+			rd.pass[i] |= passWord
+		}
+	}
+}
+
+// findTails notes at each position what the polite words behind it cost where
+// the sentence may end there, and less than nothing where it may not.
+func (rd *reading) findTails() {
 	n := len(rd.tokens)
-	ends := map[int]float32{n: 0}
+	rd.tails = append(rd.tails[:0], make([]float32, n+1)...)
+	for pos := range n {
+		rd.tails[pos] = -1
+	}
 	for pos := n - 1; pos > 0; pos-- {
 		if rd.isReason(pos) {
-			ends[pos] = 2 * costFiller
+			rd.tails[pos] = 2 * costFiller
 			continue
 		}
 		skip := func(end int, _ string) {
-			if c, ok := ends[end]; ok {
-				if old, seen := ends[pos]; !seen || c+costFiller < old {
-					ends[pos] = c + costFiller
-				}
+			if c := rd.tails[end]; c >= 0 && (rd.tails[pos] < 0 || c+costFiller < rd.tails[pos]) {
+				rd.tails[pos] = c + costFiller
 			}
 		}
 		rd.r.tail.each(rd.tokens, pos, skip)
@@ -377,7 +404,6 @@ func (rd *reading) ends() map[int]float32 {
 			skip(pos+1, "")
 		}
 	}
-	return ends
 }
 
 // maxReason bounds the words of a reason.
