@@ -143,15 +143,22 @@ func (rd *reading) contrast(tokens []token) []token {
 	return nil
 }
 
+// maxClauses bounds the commas at which a sentence may be parted.
+const maxClauses = 6
+
 // maxAside bounds the words of a clause that only sets the scene.
 const maxAside = 14
 
 // besides reads a sentence without a clause that sets the scene, parted by a
 // comma: "traffic is nuts, double checkout", "drain node-2, the disk is smoking".
 func (rd *reading) besides(tokens []token, depth int) (best, steps []parsed) {
+	commas := 0
 	for i, t := range tokens {
 		if t.text != "," || i == 0 || i == len(tokens)-1 {
 			continue
+		}
+		if commas++; commas > maxClauses {
+			return nil, nil
 		}
 		for _, c := range [...]struct{ rest, clause []token }{{tokens[i+1:], tokens[:i]}, {tokens[:i], tokens[i+1:]}} {
 			behind := c.clause[0].from > c.rest[0].from

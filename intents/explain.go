@@ -18,6 +18,8 @@ type Explanation struct {
 	Steps []Reading `json:"steps,omitempty"`
 	// Forbidden is what the sentence would have been without the guard.
 	Forbidden *Reading `json:"forbidden,omitempty"`
+
+	work int // what it took, see reading.work
 }
 
 // Reading is one way to understand a sentence.

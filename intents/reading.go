@@ -28,6 +28,7 @@ type reading struct {
 	loose    bool // look for slips of fingers and ears
 	explain  bool // keep how each reading came about
 	fuzzy    int
+	work     int                  // threads followed: what it took to read the sentence
 	searches int                  // readings tried: what is left out and put together is bounded
 	nearby   map[nearKey]nearName // repairs of names, tried once a sentence
 
@@ -88,7 +89,7 @@ func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *readin
 	if rd == nil {
 		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes)), mark: make([]int32, 4*len(r.a.nodes))}
 	}
-	rd.inv, rd.open, rd.question, rd.fuzzy, rd.searches, rd.explain, rd.loose = inv, open, question, 0, 0, false, false
+	rd.inv, rd.open, rd.question, rd.fuzzy, rd.searches, rd.work, rd.explain, rd.loose = inv, open, question, 0, 0, 0, false, false
 	return rd
 }
 
@@ -287,6 +288,7 @@ func (rd *reading) search(start int32) []parsed {
 			}
 		}
 	}
+	rd.work += len(rd.threads)
 	slices.Sort(order)
 	var out []parsed
 	for _, s := range order {

@@ -174,6 +174,9 @@ func (r *Recognizer) recognize(text string, inv *Inventory, open Expect, why *Ex
 	}
 	rd := r.reading(inv, open, question)
 	defer r.release(rd)
+	if why != nil {
+		defer func() { why.work = rd.work }()
+	}
 	rd.text = text
 	rd.explain = why != nil
 	if rest := rd.contrast(tokens); rest != nil {
