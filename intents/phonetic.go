@@ -304,7 +304,7 @@ func (n *soundCounts) apart(o *soundCounts) int {
 
 // sounds finds the one name that key was misheard for. distance is a share of
 // the longer sound. Two names that sound about as near are none.
-func (x *nameIndex) sounds(key string) (name string, distance float32, ok bool) {
+func (x *nameIndex) sounds(key string, furthest float32) (name string, distance float32, ok bool) {
 	said := soundOf(key)
 	if len(said) < 3 {
 		return "", 0, false
@@ -316,7 +316,7 @@ func (x *nameIndex) sounds(key string) (name string, distance float32, ok bool) 
 		for _, i := range x.bySound[soundKey{l, first}] {
 			n := &x.names[i]
 			longer := max(l, len(said))
-			limit := min(int(100*(maxSound+soundMargin)*float32(longer))+1, maxSoundEdits, (best+int(100*soundMargin)+1)*longer)
+			limit := min(int(100*(furthest+soundMargin)*float32(longer))+1, maxSoundEdits, (best+int(100*soundMargin)+1)*longer)
 			if n.counts.apart(&counts)*60 > limit {
 				continue
 			}
@@ -335,7 +335,7 @@ func (x *nameIndex) sounds(key string) (name string, distance float32, ok bool) 
 			}
 		}
 	}
-	if !ok || float32(best) > 100*maxSound || float32(second-best) < 100*soundMargin {
+	if !ok || float32(best) > 100*furthest || float32(second-best) < 100*soundMargin {
 		return "", 0, false
 	}
 	return name, float32(best) / 100, true

@@ -34,12 +34,13 @@ type reading struct {
 
 	tokens  []token
 	words   [][]wordReading
-	cued    []bool    // by frame
-	pass    []uint8   // how each token may be passed over
-	tails   []float32 // what it costs to end at each position
-	ahead   []uint64  // the word at each position, see automaton.follows
-	fill    [][]int32 // ends of the fillers at each position
-	noise   []bool    // tokens that may be passed over: courtesies mistyped, words said twice
+	cued    []bool      // by frame
+	none    [][2]uint64 // types that have no reading at a position, of the first 128
+	pass    []uint8     // how each token may be passed over
+	tails   []float32   // what it costs to end at each position
+	ahead   []uint64    // the word at each position, see automaton.follows
+	fill    [][]int32   // ends of the fillers at each position
+	noise   []bool      // tokens that may be passed over: courtesies mistyped, words said twice
 	threads []thread
 	active  [][]int32
 	spans   [][]span // position × type
@@ -133,6 +134,7 @@ func (rd *reading) parse(tokens []token) []parsed {
 		twice := i > 0 && t == tokens[i-1].text && hasLetter(t) && !rd.r.isNumberWord(t)
 		rd.noise = append(rd.noise, twice || (len(words) == 0 || words[0].cost > 0) && rd.mistypedCourtesy(t))
 	}
+	rd.none = append(rd.none[:0], make([][2]uint64, n)...)
 	rd.findPasses()
 	rd.findTails()
 	rd.lookAhead()
@@ -241,7 +243,16 @@ func (rd *reading) search(start int32) []parsed {
 			}
 			for i := node.slots; i < nodeEnd.slots; i++ {
 				e := &a.slotEdges[i]
-				for _, s := range rd.typed(e.typ, pos) {
+				none := &rd.none[pos][e.typ>>6&1]
+				if *none&(1<<(e.typ&63)) != 0 {
+					continue
+				}
+				spans := rd.typed(e.typ, pos)
+				if len(spans) == 0 && e.typ < 128 {
+					*none |= 1 << (e.typ & 63)
+					continue
+				}
+				for _, s := range spans {
 					if a.follows[e.to]&rd.ahead[s.end] == 0 {
 						continue
 					}

@@ -292,7 +292,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 		if rd.r.acting[rd.tokens[pos].text] {
 			limit = surelySound
 		}
-		if near := rd.near(x, key, 2); near.name != "" && near.far <= limit {
+		if near := rd.near(x, key, 2, sureSound); near.name != "" && near.far <= limit {
 			return []span{{end: end, val: near.name, cost: near.cost, known: true}}
 		}
 	}
@@ -303,7 +303,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 	if _, known := rd.r.a.words[t]; known && (pos == 0 || !rd.r.places[rd.tokens[pos-1].text]) {
 		return nil
 	}
-	if near := rd.near(x, squash(t), 1); near.name != "" && near.far <= sureSound {
+	if near := rd.near(x, squash(t), 1, sureSound); near.name != "" && near.far <= sureSound {
 		return []span{{end: pos + 1, val: near.name, cost: near.cost, known: true}}
 	}
 	return nil

@@ -285,7 +285,11 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 			return span{}, false
 		}
 	}
-	near := rd.near(x, key, end-pos)
+	furthest := float32(maxSound)
+	if common {
+		furthest = surelySound
+	}
+	near := rd.near(x, key, end-pos, furthest)
 	if near.name == "" || named && near.far > 0 || common && (near.far > surelySound || near.far == 0 && len(key) < 7) {
 		return span{}, false
 	}
@@ -318,11 +322,11 @@ type nearName struct {
 
 // near finds the name that key is a misspelling or mishearing of. A sentence is
 // read many ways and asks for the same words again and again.
-func (rd *reading) near(x *nameIndex, key string, words int) nearName {
+func (rd *reading) near(x *nameIndex, key string, words int, furthest float32) nearName {
 	if !rd.loose {
 		return nearName{}
 	}
-	at := nearKey{x, key}
+	at := nearKey{x, key, furthest}
 	if n, ok := rd.nearby[at]; ok {
 		return n
 	}
@@ -334,7 +338,7 @@ func (rd *reading) near(x *nameIndex, key string, words int) nearName {
 	if name, d, ok := x.repair(key); ok {
 		n = nearName{name: name, cost: costNameTypo * float32(d)}
 	} else if words <= 3 {
-		if name, far, ok := x.sounds(key); ok {
+		if name, far, ok := x.sounds(key, furthest); ok {
 			n = nearName{name: name, cost: costNameTypo + 0.4*far, far: far}
 		}
 	}
@@ -346,8 +350,9 @@ func (rd *reading) near(x *nameIndex, key string, words int) nearName {
 }
 
 type nearKey struct {
-	x   *nameIndex
-	key string
+	x        *nameIndex
+	key      string
+	furthest float32
 }
 
 // surelySound is the same for words that mean something else by themselves.

@@ -36,7 +36,7 @@ func (rd *reading) alert(pos int) []span {
 				out = append(out, span{end: end, val: name, known: true, cost: costFiller})
 				continue
 			}
-			if near := rd.near(x, key, min(end-pos, 3)); near.name != "" {
+			if near := rd.near(x, key, min(end-pos, 3), maxSound); near.name != "" {
 				out = append(out, span{end: end, val: near.name, cost: near.cost, known: true})
 			}
 		}

@@ -25,7 +25,7 @@ const (
 	stopLimit = 8 * time.Second
 	// serveGC trades time, of which there is plenty, for memory: what is kept
 	// of a cluster is large and changes little.
-	serveGC = 50
+	serveGC = 30
 	// dialogflowPatience leaves a second and a half of Dialogflow's five for
 	// the way there and back.
 	dialogflowPatience = 3500 * time.Millisecond
