@@ -9,7 +9,7 @@ import (
 
 // maxSearches bounds the readings of one sentence with parts left out or put
 // elsewhere, so that the work stays linear in its length.
-const maxSearches = 40
+const maxSearches = 24
 
 // maxFuzzy bounds the searches for misspelt names in one sentence.
 const maxFuzzy = 40
