@@ -444,6 +444,14 @@ func (a *automaton) lookAhead() {
 	}
 }
 
+// slotOf names the slot of an edge, given as its index + 1; 0 is none.
+func (a *automaton) slotOf(edge int32) string {
+	if edge == 0 {
+		return ""
+	}
+	return a.slotEdges[edge-1].slot
+}
+
 // follow returns the edges of n that a word takes, as indexes of wordEdges.
 func (a *automaton) follow(node, word int32) (from, to int32) {
 	n := &a.nodes[node]

@@ -74,8 +74,9 @@ func (rd *reading) trace(ti int32, end int, s *sentence) *trace {
 		said := joinSaid(rd.tokens[from:end])
 		cost := step.cost - prev.cost
 		note := ""
+		slot := rd.r.a.slotOf(step.edge)
 		switch {
-		case step.slot != "" && step.slot != ignored:
+		case slot != "" && slot != ignored:
 			value := step.val
 			if v, ok := value.(targetVal); ok {
 				value = append(append([]string{}, v.names...), v.unknown...)
@@ -85,7 +86,7 @@ func (rd *reading) trace(ti int32, end int, s *sentence) *trace {
 					note = fmt.Sprintf("%q is a guess for %s", said, strings.Join(v.names, ", "))
 				}
 			}
-			t.spans = append([]SpanNote{{Slot: step.slot, Value: value, Said: said, From: from, To: end}}, t.spans...)
+			t.spans = append([]SpanNote{{Slot: slot, Value: value, Said: said, From: from, To: end}}, t.spans...)
 			if note == "" && cost >= costHeard/2 {
 				note = fmt.Sprintf("%q taken for %v", said, value)
 			}

@@ -60,10 +60,10 @@ type wordReading struct {
 // thread is a path through the automaton; prev leads back to its beginning.
 type thread struct {
 	node, prev, set int32
-	slot            string
-	cost            float32
-	literals        int32
+	edge            int32 // of a slot + 1: index of automaton.slotEdges
 	word            int32 // template word + 1 that the step took
+	cost            float32
+	literals        int16
 	from            int16 // position where the step began
 	skips           uint8 // words of meaning that were skipped in a frame
 	known           bool  // something that exists was named
@@ -257,7 +257,7 @@ func (rd *reading) search(start int32) []parsed {
 						continue
 					}
 					w2 := next
-					w2.node, w2.set, w2.slot, w2.val = e.to, e.set, e.slot, s.val
+					w2.node, w2.set, w2.edge, w2.val = e.to, e.set, i+1, s.val
 					w2.cost += s.cost
 					w2.unsure = s.unsure
 					w2.known = w2.known || s.known || namesSomething(s.val)
@@ -326,7 +326,7 @@ func (rd *reading) push(pos int, t thread) {
 		return
 	}
 	root := t.node == a.frames
-	t.prev, t.from, t.slot, t.val, t.word, t.unsure = i, int16(pos), "", nil, 0, false
+	t.prev, t.from, t.edge, t.val, t.word, t.unsure = i, int16(pos), 0, nil, 0, false
 	for k, h := range a.also[also:end] {
 		if root && !rd.cued[k] {
 			continue
@@ -471,14 +471,15 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 	}
 	for i := ti; i >= 0; i = rd.threads[i].prev {
 		t := &rd.threads[i]
-		if t.slot != "" {
+		slot := r.a.slotOf(t.edge)
+		if slot != "" {
 			p.head = int(t.from) // walking backwards, the first comes last
 		}
 		if t.unsure {
-			p.unsure = t.slot
+			p.unsure = slot
 		}
-		if t.slot != "" && t.slot != ignored {
-			if v, ok := t.val.(targetVal); ok && t.slot == "targets" {
+		if slot != "" && slot != ignored {
+			if v, ok := t.val.(targetVal); ok && slot == "targets" {
 				// Walking backwards: what was said earlier goes first.
 				if v.weak && s.frame != nil && d.spec.Risk != RiskWrite {
 					continue // in any order "that" is any word
@@ -498,12 +499,12 @@ func (rd *reading) accept(acc accept, ti int32, end int, tail float32) (parsed, 
 				if len(v.names) == 0 {
 					return p, false
 				}
-				p.slots[t.slot] = v.names[0]
-			} else if old, said := p.slots[t.slot]; said && old != t.val && (s.frame == nil || d.spec.Risk == RiskWrite) {
+				p.slots[slot] = v.names[0]
+			} else if old, said := p.slots[slot]; said && old != t.val && (s.frame == nil || d.spec.Risk == RiskWrite) {
 				return p, false // one slot said twice with different values
 			} else {
 				p.twice = p.twice || said && old != t.val
-				p.slots[t.slot] = t.val
+				p.slots[slot] = t.val
 			}
 		}
 		for _, f := range r.a.sets[t.set] {
