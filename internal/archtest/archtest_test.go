@@ -370,8 +370,8 @@ func TestArchitectureIsTheTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := string(text)
-	if n := strings.Count(doc, "\n"); n > 120 {
-		t.Errorf("ARCHITECTURE.md has %d lines; more than 120 are not read", n)
+	if n := strings.Count(doc, "\n"); n > 160 {
+		t.Errorf("ARCHITECTURE.md has %d lines; more than 160 are not read", n)
 	}
 	rooms := map[string]bool{}
 	for _, m := range listed.FindAllStringSubmatch(doc, -1) {
