@@ -39,7 +39,11 @@ restored. DIR is empty, new, or from an export before, whose files are replaced.
 			if err := files.Write(dir); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(e.out, "Wrote %d files to %s.\n", len(files), dir)
+			count := "1 file"
+			if len(files) != 1 {
+				count = fmt.Sprintf("%d files", len(files))
+			}
+			_, err = fmt.Fprintf(e.out, "Wrote %s to %s.\n", count, dir)
 			return err
 		},
 	}
