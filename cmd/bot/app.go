@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/firstmate-ops/firstmate/intents"
@@ -20,7 +21,7 @@ import (
 type app struct {
 	engine    *dialogue.Engine
 	ledger    *action.Ledger
-	reader    *kube.Reader
+	fleet     *kube.Fleet
 	store     *store.SQLite
 	crew      *skill.Crew
 	catalogue *intents.Catalogue
@@ -47,7 +48,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err != nil {
 		return nil, err
 	}
-	reader, err := kube.NewReader(cluster, kube.ReaderOptions{NoPods: opt.oneTurn}, log)
+	fleet, err := kube.NewFleet([]kube.Member{{Name: cluster.Name, Cluster: cluster}}, kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: opt.oneTurn}}, log)
 	if err != nil {
 		return nil, err
 	}
@@ -64,16 +65,16 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		writer = kube.NewWriter(cluster)
 	}
 	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter}
-	ledger := action.NewLedger(st, writer, reader, access.NewDirectory(opt.people), patience, log)
-	crew := skill.NewCrew(reader, ledger, catalogue)
+	ledger := action.NewLedger(st, writer, fleet, access.NewDirectory(opt.people), patience, log)
+	crew := skill.NewCrew(fleet, ledger, catalogue)
 	handlers := crew.Handlers()
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	m := newMetrics()
-	inv := &inventory{reader: reader, aliases: c.Kubernetes.NamespaceAliases}
+	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), missListener(c.Misses, st, catalogue.Vocabulary, log), log)
-	return &app{engine: engine, ledger: ledger, reader: reader, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}, nil
+	return &app{engine: engine, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}, nil
 }
 
 // compiling is a recogniser that is made while the cluster is being looked at:
@@ -102,7 +103,7 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() { err = errors.Join(err, a.store.Close()) }()
 	defer cancel()
-	if err := a.reader.Start(ctx); err != nil {
+	if err := a.fleet.Start(ctx); err != nil {
 		return err
 	}
 	narrator := a.metrics.count(skill.NewNarrator(a.crew, a.engine, a.log))
@@ -118,7 +119,7 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 // inventory is the names of the cluster, as the recogniser needs them, made
 // anew when a name came or went.
 type inventory struct {
-	reader  *kube.Reader
+	fleet   *kube.Fleet
 	aliases map[string]string
 
 	mu    sync.Mutex
@@ -126,21 +127,27 @@ type inventory struct {
 	inv   *intents.Inventory
 }
 
-func (i *inventory) current() *intents.Inventory {
+// current gives the names of the home cluster and of those that were looked at,
+// and has these clusters looked at first.
+func (i *inventory) current(ctx context.Context, clusters []string) (*intents.Inventory, error) {
+	if slices.Contains(clusters, "*") {
+		clusters = i.fleet.Clusters()
+	}
+	err := i.fleet.Learn(ctx, clusters...)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if n := i.reader.Names(); i.inv == nil || n != i.names {
+	if n := i.fleet.Names(); i.inv == nil || n != i.names {
 		i.inv, i.names = intents.NewInventory(i.data()), n
 	}
-	return i.inv
+	return i.inv, err
 }
 
 func (i *inventory) data() intents.InventoryData {
 	d := intents.InventoryData{
-		Clusters: []string{i.reader.Cluster()}, Namespaces: i.reader.Namespaces(), NamespaceAliases: i.aliases, Nodes: i.reader.Nodes(),
+		Clusters: i.fleet.Clusters(), Namespaces: i.fleet.AllNamespaces(), NamespaceAliases: i.aliases, Nodes: i.fleet.Nodes(),
 	}
-	d.Containers, d.Tags = i.reader.Images()
-	for _, w := range i.reader.All() {
+	d.Containers, d.Tags = i.fleet.Images()
+	for _, w := range i.fleet.All() {
 		d.Workloads = append(d.Workloads, intents.Workload{Name: w.Name, Namespace: w.Namespace, Kind: w.Kind})
 	}
 	return d

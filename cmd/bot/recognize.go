@@ -80,15 +80,15 @@ func recognizeInventory(ctx context.Context, e *env, file, config string) (*inte
 	if err != nil {
 		return nil, err
 	}
-	reader, err := kube.NewReader(cluster, kube.ReaderOptions{NoPods: true}, slog.New(slog.DiscardHandler))
+	fleet, err := kube.NewFleet([]kube.Member{{Name: cluster.Name, Cluster: cluster}}, kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: true}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	if err := reader.Start(ctx); err != nil {
+	if err := fleet.Start(ctx); err != nil {
 		return nil, err
 	}
-	i := &inventory{reader: reader, aliases: c.Kubernetes.NamespaceAliases}
-	return i.current(), nil
+	i := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
+	return i.current(ctx, nil)
 }
 
 // recognize answers each line with a line.

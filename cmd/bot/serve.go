@@ -91,7 +91,7 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	return a.run(ctx, func(ctx context.Context) error {
 		debug.FreeOSMemory() // seeing the cluster for the first time takes much that is not needed again
 		ready.Store(true)
-		log.Info("ready", "url", url(l.Addr()), "cluster", a.reader.Cluster())
+		log.Info("ready", "url", url(l.Addr()), "cluster", a.fleet.Cluster())
 		if _, err := fmt.Fprintf(e.out, "FIRSTMATE_URL=%s\n", url(l.Addr())); err != nil {
 			return err
 		}

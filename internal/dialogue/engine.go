@@ -42,7 +42,7 @@ type Recognizer interface {
 type Engine struct {
 	catalogue  *intents.Catalogue
 	recognizer Recognizer
-	inventory  func() *intents.Inventory
+	inventory  Inventory
 	store      Store
 	handlers   map[string]Handler
 	hub        *Hub
@@ -51,10 +51,16 @@ type Engine struct {
 	locks      keyedMutex
 }
 
-// NewEngine returns an engine. inventory gives the names that exist now and
-// is called once a turn; handlers maps intent names to what they do; listener
+// Inventory gives the names that exist now: those that are known, and those of
+// the clusters that are named, which may have to be looked at first ("" is the
+// home cluster, "*" all). It gives what there is also with an error, which says of which
+// cluster the names are missing.
+type Inventory func(ctx context.Context, clusters []string) (*intents.Inventory, error)
+
+// NewEngine returns an engine. inventory is called once a turn, and again where
+// the sentence names clusters; handlers maps intent names to what they do; listener
 // may be nil.
-func NewEngine(c *intents.Catalogue, r Recognizer, inventory func() *intents.Inventory, store Store,
+func NewEngine(c *intents.Catalogue, r Recognizer, inventory Inventory, store Store,
 	handlers map[string]Handler, hub *Hub, listener Listener, log *slog.Logger,
 ) *Engine {
 	return &Engine{
@@ -202,9 +208,8 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 		t.Intent = intents.Intent{Name: "confirm", Slots: intents.Slots{}}
 		return e.handle(ctx, t)
 	}
-	inv := e.inventory()
 	open := t.Session.expect()
-	res := e.recognizer.Recognize(t.Request.Text, inv, open)
+	res, inv, unknown := e.recognize(ctx, t.Request.Text, t.Session.Cluster, open)
 	t.heard = Heard{Open: open, Read: intents.Intent{Name: res.Intent, Slots: maps.Clone(res.Slots)}, Inventory: inv}
 	t.Intent = intents.Intent{Name: res.Intent, Slots: res.Slots}
 	if t.Intent.Slots == nil {
@@ -222,6 +227,9 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	}
 	if completed || e.again(t) {
 		res.Ask = e.missing(t.Intent)
+	}
+	if unknown != nil && namesNobody(t.Intent) {
+		return Reply{}, unknown // it may well be there
 	}
 	if res.Ask == "targets" && e.supply(t) {
 		res.Ask = e.missing(t.Intent)
@@ -245,6 +253,37 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 		return r, err
 	}
 	return e.handle(ctx, t)
+}
+
+// recognize reads a sentence of a conversation that is in a cluster. Where it
+// names clusters that nobody looked at yet, it is read again with their names.
+// unknown says which names are missing.
+func (e *Engine) recognize(ctx context.Context, text, in string, open intents.Expect) (res intents.Result, inv *intents.Inventory, unknown error) {
+	inv, unknown = e.inventory(ctx, []string{in})
+	res = e.recognizer.Recognize(text, inv, open)
+	named := clusters(intents.Intent{Name: res.Intent, Slots: res.Slots})
+	if len(named) == 0 {
+		return res, inv, unknown
+	}
+	was := inv
+	if inv, unknown = e.inventory(ctx, named); inv != was {
+		res = e.recognizer.Recognize(text, inv, open)
+	}
+	return res, inv, unknown
+}
+
+// clusters are those that an intent names.
+func clusters(in intents.Intent) []string {
+	out := in.Slots.Strings("cluster")
+	for _, s := range in.Slots.Steps() {
+		out = append(out, clusters(s)...)
+	}
+	return out
+}
+
+// namesNobody reports an intent that is about a name nobody knows.
+func namesNobody(in intents.Intent) bool {
+	return in.Slots.Has("unknown_target") || slices.ContainsFunc(in.Slots.Steps(), namesNobody)
 }
 
 // supply lets a question, and "roll back", be about what was spoken of last,

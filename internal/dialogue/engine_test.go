@@ -78,7 +78,7 @@ func newRoom(t *testing.T) *room {
 	}
 	delete(handlers, intents.OutOfScope)
 	delete(handlers, "amend")
-	r.Engine = dialogue.NewEngine(c, recognizer, func() *intents.Inventory { return inv }, st, handlers, dialogue.NewHub(), nil, slog.New(slog.DiscardHandler))
+	r.Engine = dialogue.NewEngine(c, recognizer, func(context.Context, []string) (*intents.Inventory, error) { return inv, nil }, st, handlers, dialogue.NewHub(), nil, slog.New(slog.DiscardHandler))
 	return r
 }
 

@@ -10,6 +10,7 @@ import (
 
 // Target is an object that was spoken of; enough to find it again.
 type Target struct {
+	Cluster   string `json:"cluster,omitempty"` // "" is the home cluster
 	Namespace string `json:"namespace"`
 	Kind      string `json:"kind"`
 	Name      string `json:"name"`
@@ -46,8 +47,11 @@ type Session struct {
 	Before    []Target `json:"before,omitempty"`    // what was "it" before
 	Choice    *Choice  `json:"choice,omitempty"`    // made since anything else was spoken of
 	Namespace string   `json:"namespace,omitempty"` // the last one spoken of: "there"
-	// Home is the namespace that somebody switched to; "" is the cluster's own.
-	Home string `json:"home,omitempty"`
+	There     string   `json:"there,omitempty"`     // the cluster of that; "" is the one that the conversation is in
+	// Cluster is the one that somebody switched to, "" the home cluster; Home is
+	// the namespace in it that somebody switched to, "" the cluster's own.
+	Cluster string `json:"cluster,omitempty"`
+	Home    string `json:"home,omitempty"`
 	// Pending is the id of the proposal that waits for yes or no, and
 	// PendingIsOffer whether nobody asked for it: it was offered after a failure.
 	Pending        string `json:"pending,omitempty"`
@@ -81,7 +85,7 @@ const contextLife = 30 * time.Minute
 // remembered but what was told, and where somebody switched to.
 func (s Session) fresh(now time.Time) Session {
 	if now.Sub(s.Updated) > contextLife {
-		return Session{Heard: s.Heard, LastAction: s.LastAction, Home: s.Home}
+		return Session{Heard: s.Heard, LastAction: s.LastAction, Cluster: s.Cluster, Home: s.Home}
 	}
 	return s
 }
@@ -129,7 +133,7 @@ func (s *Session) drop() {
 func (s *Session) Focus(targets ...Target) {
 	s.Targets = targets
 	if len(targets) > 0 {
-		s.Namespace = targets[0].Namespace
+		s.Namespace, s.There = targets[0].Namespace, targets[0].Cluster
 	}
 }
 

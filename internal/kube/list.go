@@ -36,8 +36,16 @@ type Table struct {
 // kinds are what List knows, in the plural.
 const kinds = "pods, deployments, statefulsets, daemonsets, workloads, nodes, namespaces, services, cronjobs, jobs and clusters"
 
-// List lists the objects of a kind ("pods") in a namespace; "" is all.
-func (r *Reader) List(ctx context.Context, kind, namespace string) (Table, error) {
+// ListQuery says what is to be listed.
+type ListQuery struct {
+	Cluster   string // asked of a Fleet, "" is the home cluster
+	Kind      string // in the plural: "pods"
+	Namespace string // "" is all
+}
+
+// List lists the objects of a kind in a namespace.
+func (r *Reader) List(ctx context.Context, q ListQuery) (Table, error) {
+	kind, namespace := q.Kind, q.Namespace
 	if namespace == "" {
 		namespace = r.scope
 	}
@@ -56,9 +64,6 @@ func (r *Reader) List(ctx context.Context, kind, namespace string) (Table, error
 		for _, ns := range r.Namespaces() {
 			t.Items = append(t.Items, Item{Name: ns, Healthy: true, Status: "Active"})
 		}
-	case "clusters":
-		t.Columns = []string{"NAME", "NAMESPACE"}
-		t.Items = []Item{{Name: r.cluster.Name, Cells: []string{r.cluster.Namespace}, Healthy: true, Status: "current"}}
 	case "services":
 		t, err = r.listServices(ctx, t, namespace)
 	case "jobs":

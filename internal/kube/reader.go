@@ -212,8 +212,10 @@ func (r *Reader) All() []Ref {
 	return out
 }
 
-// Query says which workloads are meant; an empty field means any.
+// Query says which workloads are meant, of one cluster; another empty field
+// means any.
 type Query struct {
+	Cluster   string // asked of a Fleet, "" is the home cluster
 	Namespace string
 	Kind      string
 	Name      string

@@ -83,13 +83,13 @@ func TestReader(t *testing.T) {
 			}
 			say("%+v", h)
 			for _, list := range []string{"workloads", strings.ToLower(kind) + "s"} {
-				tab := get[kube.Table](t)(r.List(ctx, list, ns))
+				tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: list, Namespace: ns}))
 				want := []kube.Item{{Name: "web", Cells: []string{kind, fmt.Sprintf("%d/%d", pods, pods), "2"}, Healthy: true, Status: fmt.Sprintf("%d/%d", pods, pods)}}
 				if d := cmp.Diff(want, tab.Items); d != "" || len(tab.Columns) != len(want[0].Cells)+1 {
 					t.Errorf("%s: %s", name, d)
 				}
 			}
-			tab := get[kube.Table](t)(r.List(ctx, "pods", ns))
+			tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "pods", Namespace: ns}))
 			if len(tab.Items) != int(pods) {
 				t.Errorf("%s: pods %+v", name, tab.Items)
 			}
@@ -135,13 +135,13 @@ func TestLists(t *testing.T) {
 	ok(t, err)
 	r := watching(t)
 	eventually(t, "the job is seen to be suspended", func() bool {
-		return get[kube.Table](t)(r.List(ctx, "jobs", ns)).Items[0].Status == "Suspended"
+		return get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "jobs", Namespace: ns})).Items[0].Status == "Suspended"
 	})
 	for kind, want := range map[string]string{
 		"services": "[web None 80/TCP,53/UDP]", "jobs": "[once Suspended 0]", "cronjobs": "[nightly 0 3 * * * yes never]",
 		"clusters": "[" + r.Cluster() + " " + r.Namespace() + "]",
 	} {
-		tab := get[kube.Table](t)(r.List(ctx, kind, ns))
+		tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: kind, Namespace: ns}))
 		if len(tab.Items) != 1 || len(tab.Columns) != len(tab.Items[0].Cells)+1 {
 			t.Errorf("%s: %+v", kind, tab)
 			continue
@@ -158,17 +158,17 @@ func TestLists(t *testing.T) {
 			t.Errorf("%s: %s, want %s", kind, got, want)
 		}
 	}
-	nodes := get[kube.Table](t)(r.List(ctx, "nodes", ""))
+	nodes := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "nodes"}))
 	if len(nodes.Items) != 3 || nodes.Items[0].Status != "Ready" || !nodes.Items[0].Healthy {
 		t.Errorf("%+v", nodes)
 	}
 	if names := r.Nodes(); len(names) != 3 || names[0] != nodes.Items[0].Name {
 		t.Errorf("nodes %v", names)
 	}
-	if tab := get[kube.Table](t)(r.List(ctx, "namespaces", "")); !slices.ContainsFunc(tab.Items, func(i kube.Item) bool { return i.Name == ns }) {
+	if tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "namespaces"})); !slices.ContainsFunc(tab.Items, func(i kube.Item) bool { return i.Name == ns }) {
 		t.Errorf("%+v", tab)
 	}
-	if _, err := r.List(ctx, "unicorns", ns); fault.KindOf(err) != fault.NotUnderstood || !strings.HasPrefix(fault.Say(err), "I cannot list unicorns. I can list pods, deployments,") {
+	if _, err := r.List(ctx, kube.ListQuery{Kind: "unicorns", Namespace: ns}); fault.KindOf(err) != fault.NotUnderstood || !strings.HasPrefix(fault.Say(err), "I cannot list unicorns. I can list pods, deployments,") {
 		t.Errorf("%v", err)
 	}
 }
@@ -243,7 +243,7 @@ func TestOneNamespace(t *testing.T) {
 		if got, err := r.Find(ctx, kube.Query{Namespace: foreign}); len(got) != 0 || err != nil {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
-		if tab := get[kube.Table](t)(r.List(ctx, "pods", "")); len(tab.Items) != 2 {
+		if tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "pods"})); len(tab.Items) != 2 {
 			t.Errorf("%s: pods %+v", name, tab)
 		}
 		w := get[kube.Workload](t)(r.Get(ctx, kube.Ref{Namespace: mine, Kind: kube.Deployment, Name: "web"}))
@@ -253,7 +253,7 @@ func TestOneNamespace(t *testing.T) {
 		if _, _, err := r.AutoscalerOf(ctx, w.Ref); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		_, err := r.List(ctx, "nodes", "")
+		_, err := r.List(ctx, kube.ListQuery{Kind: "nodes"})
 		if fault.KindOf(err) != fault.Forbidden || !strings.HasPrefix(fault.Say(err), "The cluster does not allow me to list the nodes: nodes is forbidden: User") {
 			t.Errorf("%s: %q", name, fault.Say(err))
 		}

@@ -70,7 +70,7 @@ func (s *ship) restart(max int) {
 	if max > 0 {
 		l = misses.NewKeeper(s.store, max, c.Vocabulary, slog.New(slog.DiscardHandler))
 	}
-	s.engine = dialogue.NewEngine(c, s.machine, func() *intents.Inventory { return inv }, s.store, handlers, dialogue.NewHub(), l, slog.New(slog.DiscardHandler))
+	s.engine = dialogue.NewEngine(c, s.machine, func(context.Context, []string) (*intents.Inventory, error) { return inv, nil }, s.store, handlers, dialogue.NewHub(), l, slog.New(slog.DiscardHandler))
 }
 
 func (s *ship) say(conversation, text string) {

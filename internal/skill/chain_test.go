@@ -52,9 +52,10 @@ func ready(n int32) kube.Progress {
 	return kube.Progress{State: kube.Complete, Desired: n, Updated: n, Ready: n, Available: n, Total: n}
 }
 
-func (*town) Namespace() string    { return "shop" }
-func (*town) Cluster() string      { return "home" }
-func (*town) Namespaces() []string { return []string{"lab", "shop", "staging"} }
+func (*town) Namespace(string) string    { return "shop" }
+func (*town) Cluster() string            { return "home" }
+func (*town) Clusters() []string         { return []string{"home"} }
+func (*town) Namespaces(string) []string { return []string{"lab", "shop", "staging"} }
 
 func (t *town) Find(_ context.Context, q kube.Query) ([]kube.Workload, error) {
 	t.mu.Lock()
@@ -177,7 +178,7 @@ func newTalk(t *testing.T) *talk {
 		t.Fatal(err)
 	}
 	place := newTown()
-	data := intents.InventoryData{Clusters: []string{"home"}, Namespaces: place.Namespaces()}
+	data := intents.InventoryData{Clusters: []string{"home"}, Namespaces: place.Namespaces("")}
 	for _, w := range place.ws {
 		data.Workloads = append(data.Workloads, intents.Workload{Name: w.Ref.Name, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind})
 	}
@@ -186,7 +187,7 @@ func newTalk(t *testing.T) *talk {
 	log := slog.New(slog.DiscardHandler)
 	ledger := action.NewLedger(st, place, place, people, action.DefaultPatience, log)
 	crew := NewCrew(place, ledger, c)
-	e := dialogue.NewEngine(c, r, func() *intents.Inventory { return inv }, st, crew.Handlers(), dialogue.NewHub(), nil, log)
+	e := dialogue.NewEngine(c, r, func(context.Context, []string) (*intents.Inventory, error) { return inv, nil }, st, crew.Handlers(), dialogue.NewHub(), nil, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- ledger.Run(ctx, NewNarrator(crew, e, log)) }()

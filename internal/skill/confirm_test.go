@@ -75,4 +75,4 @@ func TestYesCountsForOneProposalOfThisConversation(t *testing.T) {
 // place is a cluster that only knows where it is.
 type place struct{ Reader }
 
-func (place) Namespace() string { return "shop" }
+func (place) Namespace(string) string { return "shop" }

@@ -31,10 +31,10 @@ func (c *Crew) list(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	ns := c.namespace(t)
 	if slices.Contains(clusterWide, kind) {
 		ns = ""
-	} else if !slices.Contains(c.cluster.Namespaces(), ns) {
+	} else if !slices.Contains(c.cluster.Namespaces(c.where(t)), ns) {
 		return dialogue.Reply{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
 	}
-	table, err := c.cluster.List(ctx, kind, ns)
+	table, err := c.cluster.List(ctx, kube.ListQuery{Cluster: c.where(t), Kind: kind, Namespace: ns})
 	if err != nil {
 		return dialogue.Reply{}, err
 	}

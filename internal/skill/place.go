@@ -12,7 +12,7 @@ import (
 // context says where the conversation is: where names are looked for first.
 func (c *Crew) context(t *dialogue.Turn) (dialogue.Reply, error) {
 	return t.Reply("status.context", dialogue.Data{
-		"Cluster": c.cluster.Cluster(), "Namespace": c.home(t), "Own": c.cluster.Namespace(),
+		"Cluster": c.base(t), "Namespace": c.home(t), "Own": c.cluster.Namespace(c.base(t)),
 	})
 }
 
@@ -20,12 +20,12 @@ func (c *Crew) context(t *dialogue.Turn) (dialogue.Reply, error) {
 // in this conversation.
 func (c *Crew) switchNamespace(_ context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	ns := t.Intent.Slots.String("namespace")
-	if !slices.Contains(c.cluster.Namespaces(), ns) {
+	if !slices.Contains(c.cluster.Namespaces(c.base(t)), ns) {
 		return dialogue.Reply{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
 	}
 	same := c.home(t) == ns
 	t.Session.Home = ns
-	if ns == c.cluster.Namespace() {
+	if ns == c.cluster.Namespace(c.base(t)) {
 		t.Session.Home = ""
 	}
 	return t.Reply("switch.namespace", dialogue.Data{"Namespace": ns, "Same": same})

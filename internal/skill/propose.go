@@ -91,8 +91,7 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 func targets(e action.Entry) []dialogue.Target {
 	var out []dialogue.Target
 	for _, s := range e.Steps {
-		ref := s.Change.Ref
-		if o := (dialogue.Target{Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name}); !slices.Contains(out, o) {
+		if o := target(s.Change.Ref); !slices.Contains(out, o) {
 			out = append(out, o)
 		}
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
-// Reader is the cluster, for looking only; *kube.Reader is one.
+// Reader is the clusters, for looking only; *kube.Fleet is one. What it is asked
+// says of which cluster, and "" is the home cluster.
 type Reader interface {
 	finder
 	historian
@@ -30,8 +31,9 @@ type Reader interface {
 type finder interface {
 	Find(ctx context.Context, q kube.Query) ([]kube.Workload, error)
 	Get(ctx context.Context, ref kube.Ref) (kube.Workload, error)
-	Namespace() string // where names are looked for first
-	Cluster() string   // what it is called
+	Namespace(cluster string) string // where names are looked for first
+	Cluster() string                 // what the home cluster is called
+	Clusters() []string              // what all are called, home first
 }
 
 type historian interface {
@@ -39,8 +41,8 @@ type historian interface {
 }
 
 type lister interface {
-	List(ctx context.Context, kind, namespace string) (kube.Table, error)
-	Namespaces() []string
+	List(ctx context.Context, q kube.ListQuery) (kube.Table, error)
+	Namespaces(cluster string) []string
 }
 
 // Ledger is where changes are proposed; *action.Ledger is one.
@@ -117,7 +119,7 @@ func (c *Crew) workloads(ctx context.Context, t *dialogue.Turn) ([]kube.Workload
 		return c.spokenOf(ctx, t)
 	case len(names) == 1 && names[0] == intents.TargetAll:
 		ns := c.namespace(t)
-		ws, err := c.cluster.Find(ctx, kube.Query{Namespace: ns, Kind: kube.Deployment})
+		ws, err := c.cluster.Find(ctx, kube.Query{Cluster: c.where(t), Namespace: ns, Kind: kube.Deployment})
 		if err == nil && len(ws) == 0 {
 			err = fault.New(fault.NotFound, "There are no Deployments in %s.", ns)
 		}
@@ -149,7 +151,21 @@ func (c *Crew) namespace(t *dialogue.Turn) string {
 
 // home is where names are looked for first: where the conversation switched to,
 // else the cluster's own namespace.
-func (c *Crew) home(t *dialogue.Turn) string { return cmp.Or(t.Session.Home, c.cluster.Namespace()) }
+func (c *Crew) home(t *dialogue.Turn) string {
+	cluster := c.where(t)
+	if own := c.cluster.Namespace(cluster); cluster != c.base(t) {
+		return own // where the conversation switched to is in another cluster
+	}
+	return cmp.Or(t.Session.Home, c.cluster.Namespace(cluster))
+}
+
+// where is the cluster that a turn is about where no name decides it.
+func (c *Crew) where(t *dialogue.Turn) string {
+	return cmp.Or(t.Intent.Slots.String("cluster"), c.base(t))
+}
+
+// base is the cluster that the conversation is in.
+func (c *Crew) base(t *dialogue.Turn) string { return cmp.Or(t.Session.Cluster, c.cluster.Cluster()) }
 
 // spokenOf finds what "it" or "them" is.
 func (c *Crew) spokenOf(ctx context.Context, t *dialogue.Turn) ([]kube.Workload, error) {
@@ -166,7 +182,7 @@ func (c *Crew) spokenOf(ctx context.Context, t *dialogue.Turn) ([]kube.Workload,
 		if said := t.Intent.Slots.String("namespace"); said != "" {
 			ns = said
 		}
-		w, err := c.pick(ctx, kube.Query{Namespace: ns, Kind: s.Kind, Name: s.Name})
+		w, err := c.pick(ctx, kube.Query{Cluster: cmp.Or(t.Intent.Slots.String("cluster"), s.Cluster), Namespace: ns, Kind: s.Kind, Name: s.Name})
 		if err != nil {
 			return nil, err
 		}
@@ -198,7 +214,7 @@ func kindsOf(ws []kube.Workload) string {
 
 // elsewhere says that a name is not where it was looked for, and where it is.
 func (c *Crew) elsewhere(ctx context.Context, q kube.Query) error {
-	ws, err := c.cluster.Find(ctx, kube.Query{Name: q.Name})
+	ws, err := c.cluster.Find(ctx, kube.Query{Cluster: q.Cluster, Name: q.Name})
 	if err != nil {
 		return err
 	}
@@ -220,13 +236,14 @@ func namespaces(ws []kube.Workload) []string {
 
 // workload finds a name: in the namespace that was said; else at home; else where it is the only one; else it asks.
 func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kube.Workload, error) {
+	cluster := c.where(t)
 	if ns := t.Intent.Slots.String("namespace"); ns != "" {
-		if !slices.Contains(c.cluster.Namespaces(), ns) {
+		if !slices.Contains(c.cluster.Namespaces(cluster), ns) {
 			return kube.Workload{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
 		}
-		return c.pick(ctx, kube.Query{Namespace: ns, Name: name})
+		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: ns, Name: name})
 	}
-	all, err := c.cluster.Find(ctx, kube.Query{Name: name})
+	all, err := c.cluster.Find(ctx, kube.Query{Cluster: cluster, Name: name})
 	if err != nil {
 		return kube.Workload{}, err
 	}
@@ -235,9 +252,9 @@ func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kub
 	case len(where) == 0:
 		return kube.Workload{}, fault.New(fault.NotFound, "I see no %s in the cluster.", name)
 	case slices.Contains(where, c.home(t)):
-		return c.pick(ctx, kube.Query{Namespace: c.home(t), Name: name})
+		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: c.home(t), Name: name})
 	case len(where) == 1:
-		return c.pick(ctx, kube.Query{Namespace: where[0], Name: name})
+		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: where[0], Name: name})
 	}
 	r, err := t.Reply("ask.where", dialogue.Data{"Name": name, "Where": where})
 	if err != nil {
@@ -251,15 +268,19 @@ func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kub
 func focus(t *dialogue.Turn, ws []kube.Workload) {
 	targets := make([]dialogue.Target, len(ws))
 	for i, w := range ws {
-		targets[i] = dialogue.Target{Namespace: w.Ref.Namespace, Kind: w.Ref.Kind, Name: w.Ref.Name}
+		targets[i] = target(w.Ref)
 	}
 	t.Session.Focus(targets...)
+}
+
+func target(ref kube.Ref) dialogue.Target {
+	return dialogue.Target{Cluster: ref.Cluster, Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name}
 }
 
 // place is how a workload's namespace is said: not at all where it is the
 // cluster's own.
 func (c *Crew) place(ref kube.Ref) string {
-	if ref.Namespace == c.cluster.Namespace() {
+	if ref.Namespace == c.cluster.Namespace(ref.Cluster) {
 		return ""
 	}
 	return ref.Namespace

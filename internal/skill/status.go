@@ -121,10 +121,10 @@ func (c *Crew) why(w kube.Workload, p kube.Progress) (intents.Say, error) {
 // overview says how a namespace is as a whole.
 func (c *Crew) overview(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	ns := cmp.Or(t.Intent.Slots.String("namespace"), t.Session.Home)
-	if ns != "" && !slices.Contains(c.cluster.Namespaces(), ns) {
+	if ns != "" && !slices.Contains(c.cluster.Namespaces(c.where(t)), ns) {
 		return dialogue.Reply{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
 	}
-	ws, err := c.cluster.Find(ctx, kube.Query{Namespace: ns})
+	ws, err := c.cluster.Find(ctx, kube.Query{Cluster: c.where(t), Namespace: ns})
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
