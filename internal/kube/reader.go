@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -31,6 +32,7 @@ const podsByOwner = "owner"
 type Reader struct {
 	cluster *Cluster
 	client  kubernetes.Interface
+	dynamic dynamic.Interface // for objects whose types are not built in
 	log     *slog.Logger
 
 	deployments, statefulSets, daemonSets cache.SharedIndexInformer
@@ -51,6 +53,8 @@ type ReaderOptions struct {
 	// NoPods leaves pods unwatched: for a process that lives for one turn,
 	// which asks for the few that it needs.
 	NoPods bool
+	// Argo is how Argo CD marks what it owns.
+	Argo ArgoOptions
 	// SyncLimit is how long the cluster may take to be seen for the first time;
 	// 0 is a minute. A watch that is refused would take for ever.
 	SyncLimit time.Duration
@@ -62,7 +66,11 @@ func NewReader(c *Cluster, opt ReaderOptions, log *slog.Logger) (*Reader, error)
 	if err != nil {
 		return nil, fmt.Errorf("kube: %w", err)
 	}
-	return &Reader{cluster: c, client: client, log: log, opt: opt, waiting: map[Ref]map[chan struct{}]struct{}{}}, nil
+	plain, err := dynamic.NewForConfig(c.reading())
+	if err != nil {
+		return nil, fmt.Errorf("kube: %w", err)
+	}
+	return &Reader{cluster: c, client: client, dynamic: plain, log: log, opt: opt, waiting: map[Ref]map[chan struct{}]struct{}{}}, nil
 }
 
 // Cluster is the cluster's name.

@@ -1,0 +1,603 @@
+package gitops
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/kube"
+)
+
+// Tree is the files of a commit.
+type Tree interface {
+	// Files lists the paths of all files, sorted.
+	Files() []string
+	// Read gives a file; an error where there is none.
+	Read(path string) ([]byte, error)
+}
+
+// Edit is one value that takes the place of another.
+type Edit struct {
+	File   string
+	Doc    int
+	Path   []any
+	From   string
+	To     string
+	Number bool
+	// Also are the workloads besides the one that is meant that the value counts
+	// for.
+	Also []string
+
+	image string // the name that the value counts for, in a kustomization's images
+}
+
+// Values says where charts keep what is changed, as dotted paths; {name} stands
+// for the workload. The first that is there and says what runs is taken.
+type Values struct {
+	Image    []string // the whole image
+	Tag      []string // its tag
+	Replicas []string
+}
+
+const (
+	// maxFile is more than any manifest has that a person wrote, in bytes.
+	maxFile = 1 << 20
+	// maxDepth is how deep kustomizations may stand in each other.
+	maxDepth = 16
+	// maxFiles is how many files are read to find one value.
+	maxFiles = 4000
+)
+
+// finder looks for one workload in a tree.
+type finder struct {
+	tree   Tree
+	files  []string
+	values Values
+	ref    kube.Ref
+	parsed map[string][]*yaml.Node
+	all    []located // every workload that was come by
+	met    bool      // the one that is looked for was
+}
+
+// located is a document that was come by.
+type located struct {
+	file string
+	doc  int
+	path []any // to the object in the document
+	node *yaml.Node
+	name string // as it will be in the cluster
+}
+
+// Find finds the values of a change in the places that its owner is made of.
+func Find(tree Tree, src kube.Source, place kube.Place, c kube.Change, v Values) ([]Edit, error) {
+	f := &finder{tree: tree, files: tree.Files(), values: v, ref: c.Ref, parsed: map[string][]*yaml.Node{}}
+	var out []Edit
+	for _, w := range wants(c) {
+		e, err := f.find(src, place, w)
+		if err != nil {
+			return nil, err
+		}
+		e.Also = slices.DeleteFunc(e.Also, func(n string) bool { return n == c.Ref.Name })
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// want is one value that is to be another.
+type want struct {
+	container string // "" for the number of replicas
+	from, to  string
+}
+
+func wants(c kube.Change) []want {
+	if c.Verb == kube.VerbScale {
+		return []want{{from: c.From(), to: c.To()}}
+	}
+	out := make([]want, len(c.Images))
+	for i, im := range c.Images {
+		out[i] = want{container: im.Container, from: im.From, to: im.To}
+	}
+	return out
+}
+
+// what is a want in words.
+func (w want) what() string {
+	if w.container == "" {
+		return "the number of replicas"
+	}
+	return "the image"
+}
+
+func (f *finder) find(src kube.Source, place kube.Place, w want) (Edit, error) {
+	if name, set := overridden(src, f.ref.Name, w); set {
+		return Edit{}, fault.New(fault.Refused, "The %s %s sets %s of %s itself, over what the repository says, so it has to be changed there.", src.Owner.Kind, src.Owner.Name, w.what(), name)
+	}
+	switch {
+	case src.Release != nil:
+		return f.inRelease(place, *src.Release, w)
+	case len(place.Values) > 0 || slices.Contains(f.files, path.Join(place.Path, "Chart.yaml")):
+		return f.inValues(src, place, w)
+	}
+	found, err := f.inFolder(place.Path, f.ref.Name, place.Recurse, w, 0)
+	switch {
+	case err != nil:
+		return Edit{}, err
+	case len(found) == 0:
+		return Edit{}, f.notFound(place, w)
+	case len(found) > 1:
+		return Edit{}, fault.New(fault.Ambiguous, "The repository says %s of %s in several places: %s. Change it there by hand.", w.what(), f.ref.Name, listed(found))
+	}
+	e := found[0]
+	if others := f.sharers(e.File, place.Path); len(others) > 0 {
+		return e, fault.New(fault.Refused, "%s of %s stands in %s, which %s uses as well, so a change there would not stay in one place. Change it by hand.", upper(w.what()), f.ref.Name, e.File, strings.Join(others, " and "))
+	}
+	return e, nil
+}
+
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func listed(es []Edit) string {
+	var out []string
+	for _, e := range es {
+		out = append(out, e.File)
+	}
+	return strings.Join(out, " and ")
+}
+
+func overridden(src kube.Source, name string, w want) (string, bool) {
+	if w.container == "" {
+		return name, src.Overrides(kube.OverrideReplicas, name)
+	}
+	return name, src.Overrides(kube.OverrideImage, kube.Repository(w.from))
+}
+
+func (f *finder) notFound(p kube.Place, w want) error {
+	where := "the repository " + p.Repository
+	if p.Path != "" {
+		where = p.Path + " of " + p.Repository
+	}
+	if f.met {
+		return fault.New(fault.NotFound, "I found %s in %s, but %s of it is not written there.", f.ref.Name, where, w.what())
+	}
+	return fault.New(fault.NotFound, "I found no %s %s in %s.", f.ref.Kind, f.ref.Name, where)
+}
+
+// docs parses a file, which may hold several documents; nil where it cannot be
+// read as YAML, as the templates of a chart.
+func (f *finder) docs(file string) []*yaml.Node {
+	if d, ok := f.parsed[file]; ok || len(f.parsed) >= maxFiles {
+		return d
+	}
+	b, err := f.tree.Read(file)
+	if err != nil || len(b) > maxFile {
+		return nil
+	}
+	d, err := documents(b)
+	if err != nil {
+		d = nil
+	}
+	f.parsed[file] = d
+	return d
+}
+
+func isYAML(file string) bool {
+	ext := path.Ext(file)
+	return ext == ".yaml" || ext == ".yml"
+}
+
+// kustomizationIn is the file by which a folder is a kustomization, "" for none.
+func (f *finder) kustomizationIn(dir string) string {
+	for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+		if file := path.Join(dir, name); slices.Contains(f.files, file) {
+			return file
+		}
+	}
+	return ""
+}
+
+// inFolder finds a value in a folder: a kustomization, or the manifests in it.
+func (f *finder) inFolder(dir, name string, recurse bool, w want, depth int) ([]Edit, error) {
+	if depth > maxDepth {
+		return nil, fault.New(fault.Refused, "The kustomizations of %s lead into each other too deeply for me.", f.ref.Name)
+	}
+	if k := f.kustomizationIn(dir); k != "" {
+		return f.inKustomization(k, name, w, depth)
+	}
+	var out []Edit
+	for _, file := range f.files {
+		in := path.Dir(file)
+		if !isYAML(file) || in != path.Clean(dir) && !(recurse && (dir == "" || dir == "." || strings.HasPrefix(in+"/", path.Clean(dir)+"/"))) {
+			continue
+		}
+		out = append(out, f.inManifest(file, name, w)...)
+	}
+	return out, nil
+}
+
+// inManifest finds a value in a plain manifest.
+func (f *finder) inManifest(file, name string, w want) []Edit {
+	var out []Edit
+	for i, d := range f.docs(file) {
+		for _, o := range objects(file, i, root(d)) {
+			o.name = text(o.node, "metadata", "name")
+			if containers(o.node) != nil {
+				f.all = append(f.all, o)
+			}
+			ns := text(o.node, "metadata", "namespace")
+			if text(o.node, "kind") != f.ref.Kind || o.name != name || ns != "" && ns != f.ref.Namespace {
+				continue
+			}
+			f.met = true
+			if p := valuePath(o.node, w); p != nil {
+				out = append(out, Edit{File: file, Doc: i, Path: slices.Concat(o.path, p), From: text(o.node, p...), To: w.to, Number: w.container == ""})
+			}
+		}
+	}
+	return out
+}
+
+// objects are the objects of a document: itself, or the items of a List.
+func objects(file string, doc int, n *yaml.Node) []located {
+	if text(n, "kind") != "List" {
+		return []located{{file: file, doc: doc, node: n}}
+	}
+	var out []located
+	for i, o := range items(n, "items") {
+		out = append(out, located{file: file, doc: doc, path: []any{"items", i}, node: o})
+	}
+	return out
+}
+
+func containers(n *yaml.Node) []*yaml.Node { return items(n, "spec", "template", "spec", "containers") }
+
+// valuePath is where an object has a value; nil where it has none.
+func valuePath(n *yaml.Node, w want) []any {
+	if w.container == "" {
+		p := []any{"spec", "replicas"}
+		if text(n, p...) == "" {
+			return nil
+		}
+		return p
+	}
+	for i, c := range containers(n) {
+		if text(c, "name") == w.container && text(c, "image") != "" {
+			return []any{"spec", "template", "spec", "containers", i, "image"}
+		}
+	}
+	return nil
+}
+
+// inKustomization finds a value in a kustomization: what it sets itself, else
+// what its patches set, else what is in what it is made of.
+func (f *finder) inKustomization(file, name string, w want, depth int) ([]Edit, error) {
+	docs := f.docs(file)
+	if len(docs) == 0 {
+		return nil, nil
+	}
+	k, dir := root(docs[0]), path.Dir(file)
+	name = strings.TrimSuffix(strings.TrimPrefix(name, text(k, "namePrefix")), text(k, "nameSuffix"))
+	found, err := f.setByKustomization(file, k, name, w)
+	if err != nil || len(found) > 0 {
+		if err == nil && w.container != "" {
+			f.walk(k, dir, depth)
+			found[0].Also = f.users(found[0].image)
+		}
+		return found, err
+	}
+	if found, err = f.inPatches(k, dir, name, w); err != nil || len(found) > 0 {
+		return found, err
+	}
+	var out []Edit
+	for _, r := range below(k) {
+		p := path.Join(dir, r)
+		if !slices.Contains(f.files, p) {
+			found, err := f.inFolder(p, name, false, w, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, found...)
+			continue
+		}
+		out = append(out, f.inManifest(p, name, w)...)
+	}
+	return out, nil
+}
+
+// below are the files and folders that a kustomization is made of.
+func below(k *yaml.Node) []string {
+	var out []string
+	for _, key := range []string{"resources", "bases", "components"} {
+		for _, n := range items(k, key) {
+			if r := text(n); r != "" && !strings.Contains(r, "://") && !strings.Contains(r, "?ref=") {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// walk comes by all workloads of a kustomization.
+func (f *finder) walk(k *yaml.Node, dir string, depth int) {
+	for _, r := range below(k) {
+		p := path.Join(dir, r)
+		if slices.Contains(f.files, p) {
+			f.inManifest(p, "", want{})
+			continue
+		}
+		if _, err := f.inFolder(p, "", false, want{}, depth+1); err != nil {
+			return // it leads too deep: what was come by so far counts
+		}
+	}
+}
+
+// users are the workloads that run an image.
+func (f *finder) users(image string) []string {
+	var out []string
+	for _, l := range f.all {
+		for _, c := range containers(l.node) {
+			if kube.Repository(text(c, "image")) == image && !slices.Contains(out, l.name) {
+				out = append(out, l.name)
+			}
+		}
+	}
+	return out
+}
+
+// setByKustomization finds what a kustomization's images and replicas set.
+func (f *finder) setByKustomization(file string, k *yaml.Node, name string, w want) ([]Edit, error) {
+	if w.container == "" {
+		for i, r := range items(k, "replicas") {
+			if text(r, "name") == name {
+				f.met = true
+				return []Edit{{File: file, Path: []any{"replicas", i, "count"}, From: text(r, "count"), To: w.to, Number: true}}, nil
+			}
+		}
+		return nil, nil
+	}
+	repo := kube.Repository(w.from)
+	for i, im := range items(k, "images") {
+		named := text(im, "newName")
+		if named == "" {
+			named = text(im, "name")
+		}
+		if named != repo {
+			continue
+		}
+		f.met = true
+		field, to := "newTag", kube.Tag(w.to)
+		if _, digest, ok := strings.Cut(w.to, "@"); ok {
+			field, to = "digest", digest
+		}
+		switch {
+		case kube.Repository(w.to) != repo:
+			return nil, fault.New(fault.Refused, "%s is an image of another name than %s, and I only change versions in a kustomization's images. Change %s by hand.", w.to, repo, file)
+		case text(im, "newTag") == "" && text(im, "digest") == "":
+			continue // it gives the image another name only
+		case text(im, field) == "" || text(im, "newTag") != "" && text(im, "digest") != "":
+			return nil, fault.New(fault.Refused, "%s pins the image in another way than by a %s, so I leave it alone.", file, strings.TrimPrefix(strings.ToLower(field), "new"))
+		}
+		return []Edit{{File: file, Path: []any{"images", i, field}, From: text(im, field), To: to, image: text(im, "name")}}, nil
+	}
+	return nil, nil
+}
+
+// inPatches finds a value in the patches of a kustomization. Those that cannot
+// be changed byte by byte are refused, where they are about the value.
+func (f *finder) inPatches(k *yaml.Node, dir, name string, w want) ([]Edit, error) {
+	var out []Edit
+	look := func(n *yaml.Node, file string) error {
+		if file != "" && slices.Contains(f.files, path.Join(dir, file)) {
+			p := path.Join(dir, file)
+			out = append(out, f.inManifest(p, name, w)...)
+			for _, d := range f.docs(p) {
+				if err := jsonPatch(root(d), n, p, name, w); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		inline := text(n, "patch")
+		if n.Kind == yaml.ScalarNode {
+			inline = n.Value // of patchesStrategicMerge
+		}
+		docs, err := documents([]byte(inline))
+		if inline == "" || err != nil {
+			return nil
+		}
+		for i, d := range docs {
+			if err := jsonPatch(root(d), n, "a patch in "+dir, name, w); err != nil {
+				return err
+			}
+			for _, o := range objects("", i, root(d)) {
+				if text(o.node, "kind") == f.ref.Kind && (text(o.node, "metadata", "name") == name || text(n, "target", "name") == name) && valuePath(o.node, w) != nil {
+					return inPatch("a patch in "+dir, name, w)
+				}
+			}
+		}
+		return nil
+	}
+	for _, key := range []string{"patches", "patchesStrategicMerge", "patchesJson6902"} {
+		for _, n := range items(k, key) {
+			file := text(n, "path")
+			if n.Kind == yaml.ScalarNode {
+				file = n.Value
+			}
+			if err := look(n, file); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// jsonPatch refuses where the operations of a JSON patch are about the value.
+func jsonPatch(ops, patch *yaml.Node, where, name string, w want) error {
+	field := "/image"
+	if w.container == "" {
+		field = "/spec/replicas"
+	}
+	if ops == nil || ops.Kind != yaml.SequenceNode || text(patch, "target", "name") != name {
+		return nil
+	}
+	for _, op := range ops.Content {
+		if strings.HasSuffix(text(op, "path"), field) {
+			return inPatch(where, name, w)
+		}
+	}
+	return nil
+}
+
+func inPatch(where, name string, w want) error {
+	return fault.New(fault.Refused, "%s of %s is set by %s in a way that I cannot change without touching the rest. Change it there by hand.", upper(w.what()), name, where)
+}
+
+// sharers are the kustomizations elsewhere that use a file outside of the
+// owner's own folder.
+func (f *finder) sharers(file, home string) []string {
+	home = path.Clean(home)
+	if home == "." || strings.HasPrefix(file, home+"/") {
+		return nil
+	}
+	var out []string
+	for _, k := range f.files {
+		dir := path.Dir(k)
+		if f.kustomizationIn(dir) != k || dir == home || dir == path.Dir(file) || strings.HasPrefix(dir, home+"/") {
+			continue
+		}
+		docs := f.docs(k)
+		if len(docs) == 0 {
+			continue
+		}
+		for _, r := range below(root(docs[0])) {
+			p := path.Join(dir, r)
+			if (p == file || p == path.Dir(file)) && !slices.Contains(out, dir) {
+				out = append(out, dir)
+			}
+		}
+	}
+	return out
+}
+
+// inValues finds a value in the value files of a chart, the one that counts
+// most first.
+func (f *finder) inValues(src kube.Source, place kube.Place, w want) (Edit, error) {
+	var files []string
+	for _, v := range slices.Backward(place.Values) {
+		files = append(files, v)
+	}
+	if own := path.Join(place.Path, "values.yaml"); place.Path != "" && !slices.Contains(files, own) {
+		files = append(files, own)
+	}
+	e, err := f.inChart(files, nil, 0, w)
+	if err != nil {
+		return e, err
+	}
+	if key := dotted(e.Path); src.Overrides(kube.OverrideValue, key) {
+		return e, fault.New(fault.Refused, "The Application %s sets %s itself, over what the repository says, so it has to be changed there.", src.Owner.Name, key)
+	}
+	return e, nil
+}
+
+func dotted(p []any) string {
+	var out []string
+	for _, s := range p {
+		if s, ok := s.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, ".")
+}
+
+// inRelease finds a value in the manifest of a HelmRelease.
+func (f *finder) inRelease(place kube.Place, release kube.Owner, w want) (Edit, error) {
+	dir := path.Clean(place.Path)
+	for _, file := range f.files {
+		if !isYAML(file) || dir != "." && !strings.HasPrefix(file, dir+"/") {
+			continue
+		}
+		for i, d := range f.docs(file) {
+			if n := root(d); text(n, "kind") == kube.HelmRelease && text(n, "metadata", "name") == release.Name {
+				return f.inChart([]string{file}, []any{"spec", "values"}, i, w)
+			}
+		}
+	}
+	return Edit{}, fault.New(fault.NotFound, "I found no HelmRelease %s in %s of %s.", release.Name, place.Path, place.Repository)
+}
+
+// inChart finds a value under the configured paths of value files. One that
+// says something else than what runs is not the one.
+func (f *finder) inChart(files []string, under []any, doc int, w want) (Edit, error) {
+	type candidate struct{ dotted, from, to string }
+	var all []candidate
+	switch {
+	case w.container == "":
+		for _, p := range f.values.Replicas {
+			all = append(all, candidate{p, w.from, w.to})
+		}
+	default:
+		for _, p := range f.values.Image {
+			all = append(all, candidate{p, w.from, w.to})
+		}
+		if kube.Repository(w.from) == kube.Repository(w.to) && !strings.Contains(w.to, "@") {
+			for _, p := range f.values.Tag {
+				all = append(all, candidate{p, kube.Tag(w.from), kube.Tag(w.to)})
+			}
+		}
+	}
+	said := ""
+	for _, file := range files {
+		for _, c := range all {
+			p := slices.Clone(under)
+			for _, s := range strings.Split(strings.ReplaceAll(c.dotted, "{name}", f.ref.Name), ".") {
+				p = append(p, s)
+			}
+			for i, d := range f.docs(file) {
+				is := text(root(d), p...)
+				switch {
+				case i != doc || is == "":
+				case is != c.from:
+					said = dotted(p) + " in " + file + " says " + is
+				default:
+					return Edit{File: file, Doc: i, Path: p, From: is, To: c.to, Number: w.container == ""}, nil
+				}
+			}
+		}
+	}
+	if said != "" {
+		return Edit{}, fault.New(fault.Conflict, "The repository and the cluster disagree: %s, and what runs is %s. I leave that alone until both say the same.", said, w.from)
+	}
+	return Edit{}, fault.New(fault.NotFound, "I found no value for %s of %s in %s. Its path can be set under gitops.values.", w.what(), f.ref.Name, strings.Join(files, " and "))
+}
+
+// Apply makes the edits and returns the files that are different.
+func Apply(tree Tree, edits []Edit) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	for _, e := range edits {
+		src, ok := out[e.File]
+		if !ok {
+			var err error
+			if src, err = tree.Read(e.File); err != nil {
+				return nil, err
+			}
+		}
+		b, err := Set(src, e.Doc, e.Path, e.To, e.Number)
+		if err != nil {
+			return nil, leftAlone(err, e)
+		}
+		out[e.File] = b
+	}
+	return out, nil
+}
+
+// leftAlone words why a value cannot be changed.
+func leftAlone(err error, e Edit) error {
+	why := "is written in a way that I cannot change without touching the rest"
+	if errors.Is(err, errShared) {
+		why = "is shared by an anchor, so other values would change with it"
+	}
+	return fault.Wrap(err, fault.Refused, "The value %s in %s %s. Change it by hand.", dotted(e.Path), e.File, why)
+}
