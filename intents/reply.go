@@ -33,6 +33,12 @@ func (c *Catalogue) Say(key string, data map[string]any) (Say, error) {
 	return Say{Speech: speech, Text: text}, nil
 }
 
+// CanSay reports whether there is a reply of that key.
+func (c *Catalogue) CanSay(key string) bool {
+	_, ok := c.replies[key]
+	return ok
+}
+
 func execute(t *template.Template, data map[string]any) (string, error) {
 	var b strings.Builder
 	if err := t.Execute(&b, data); err != nil {

@@ -73,6 +73,10 @@ func (f *fleet) WatchRollout(ctx context.Context, ref kube.Ref, generation int64
 	return f.of[ref.Name].WatchRollout(ctx, ref, generation)
 }
 
+func (f *fleet) Step(ctx context.Context, ch kube.Change, id string) (kube.Progress, error) {
+	return f.of[ch.Ref.Name].Step(ctx, ch, id)
+}
+
 func (f *fleet) done() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

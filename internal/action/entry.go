@@ -161,24 +161,9 @@ func (e Entry) Inverse() (changes []kube.Change, ok bool) {
 			changes = append(changes, inv)
 			continue
 		}
-		changes[i] = further(changes[i], inv)
+		changes[i] = changes[i].Further(inv)
 	}
 	return changes, len(changes) > 0
-}
-
-// further is one change that goes back as far as both, of which back goes
-// further.
-func further(c, back kube.Change) kube.Change {
-	c.ToReplicas, c.ToTemplate, c.ToVersion = back.ToReplicas, back.ToTemplate, back.ToVersion
-	c.Images = slices.Clone(c.Images)
-	for _, im := range back.Images {
-		if i := slices.IndexFunc(c.Images, func(o kube.ImageChange) bool { return o.Container == im.Container }); i >= 0 {
-			c.Images[i].To = im.To
-		} else {
-			c.Images = append(c.Images, im)
-		}
-	}
-	return c
 }
 
 // OfStage returns the entry as if it had no steps but those of a stage.

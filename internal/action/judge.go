@@ -67,7 +67,7 @@ func (w *watcher) look(o kube.Workload, now time.Time) verdict {
 	if !w.seen && now.Sub(w.began) < markLag {
 		return goesOn
 	}
-	if o.LastAction != w.id || !holds(w.change, o) {
+	if o.LastAction != w.id || !w.change.Holds(o) {
 		return replaced
 	}
 	if p.Stuck == nil || !p.Stuck.Reason.Hard() {
@@ -75,10 +75,11 @@ func (w *watcher) look(o kube.Workload, now time.Time) verdict {
 	} else if w.hard != p.Stuck.Reason {
 		w.hard, w.hardAt = p.Stuck.Reason, now
 	}
+	scales := w.change.Aspect() == kube.AspectReplicas
 	switch {
-	case p.Done(), w.change.Verb == kube.VerbScale && p.State == kube.Paused && p.Total == p.Desired && p.Ready >= p.Desired:
+	case p.Done(), scales && p.State == kube.Paused && p.Total == p.Desired && p.Ready >= p.Desired:
 		return rolledOut // a paused Deployment is scaled all the same
-	case p.State == kube.DeadlineExceeded, p.State == kube.Paused && w.change.Verb != kube.VerbScale:
+	case p.State == kube.DeadlineExceeded, p.State == kube.Paused && !scales:
 		return stuck
 	case w.hard != "" && now.Sub(w.hardAt) >= w.patience.Hard:
 		return stuck
@@ -86,19 +87,4 @@ func (w *watcher) look(o kube.Workload, now time.Time) verdict {
 		return stuck
 	}
 	return goesOn
-}
-
-// holds reports whether a workload still is what a change made it.
-func holds(c kube.Change, o kube.Workload) bool {
-	switch c.Verb {
-	case kube.VerbScale:
-		return o.Progress.Desired == c.ToReplicas
-	case kube.VerbImage:
-		for _, im := range c.Images {
-			if o.Image(im.Container) != im.To {
-				return false
-			}
-		}
-	}
-	return true
 }

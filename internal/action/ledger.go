@@ -34,6 +34,7 @@ type Journal interface {
 type Writer interface {
 	Plan(ctx context.Context, c kube.Change) (kube.Change, kube.Diff, error)
 	Apply(ctx context.Context, c kube.Change, id string) (kube.Applied, error)
+	Step(ctx context.Context, c kube.Change, id string) (kube.Progress, error)
 }
 
 // Watcher follows roll-outs; *kube.Reader is one.
@@ -64,6 +65,8 @@ const (
 	// seenEvery is how often an entry with stages to come is journaled while it is
 	// watched: it tells the next process for how long nobody was there.
 	seenEvery = time.Minute
+	// stepEvery is the time between two steps of a change that ends stepwise.
+	stepEvery = time.Second
 	// narrateEvery is the least time between two reports of progress.
 	narrateEvery = 500 * time.Millisecond
 	// ProposalLife is how long a proposal waits for yes, unless Patience says.
@@ -165,7 +168,7 @@ func (l *Ledger) plan(ctx context.Context, p Proposal, as kube.As) ([]Step, erro
 				if s.Stage == stage {
 					stage++
 				}
-				planned, err = behind(planned, s.Change)
+				planned, err = planned.Behind(s.Change)
 			}
 			if err != nil && len(p.Then) > 0 {
 				err = &StageError{Stage: n, Err: err}
@@ -413,7 +416,7 @@ func (l *Ledger) LastChange(ctx context.Context, conversation string) (Entry, bo
 func left(steps, back []Step) []Step {
 	return slices.DeleteFunc(slices.Clone(steps), func(s Step) bool {
 		return slices.ContainsFunc(back, func(b Step) bool {
-			return b.Applied && b.Change.Ref == s.Change.Ref && (b.Change.Verb == kube.VerbScale) == (s.Change.Verb == kube.VerbScale)
+			return b.Applied && b.Change.Ref == s.Change.Ref && b.Change.Aspect() == s.Change.Aspect()
 		})
 	})
 }
@@ -523,7 +526,9 @@ func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) 
 		case Approved, Applying:
 			e, err = l.apply(ctx, e)
 		case Watching:
-			r.Progress(ctx, e)
+			if !e.atOnce() {
+				r.Progress(ctx, e)
+			}
 			e, err = l.watch(ctx, e, r)
 		default:
 			return nil
@@ -598,6 +603,9 @@ func (l *Ledger) apply(ctx context.Context, e Entry) (Entry, error) {
 		}
 		l.log.InfoContext(ctx, "applied", "action", e.ID, "object", e.Steps[i].Change.Ref, "by", e.Speaker.Key(), "as", e.Steps[i].Change.As.User, "already", applied.Already)
 		e.Steps[i].Applied, e.Steps[i].Generation = true, applied.Generation
+		if applied.UID != "" {
+			e.Steps[i].Change.UID = applied.UID // whoever undoes it undoes this object and no other
+		}
 		next := Applying
 		if !slices.ContainsFunc(e.Steps[i+1:], func(s Step) bool { return s.Stage == stage }) {
 			next = Watching
@@ -618,11 +626,18 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 		if e.Steps[i].Ready || e.Steps[i].Stage != stage {
 			continue
 		}
+		if e.Steps[i].Change.Ending() == kube.EndsAtOnce {
+			e.Steps[i].Ready = true
+			continue
+		}
 		w := watcher{patience: l.patience, change: e.Steps[i].Change, id: e.mark(e.Steps[i])}
-		for o, err := range l.watcher.WatchRollout(ctx, e.Steps[i].Change.Ref, e.Steps[i].Generation) {
+		for o, err := range l.follow(ctx, &e, i) {
 			if err != nil {
 				if ctx.Err() != nil {
 					return e, ctx.Err()
+				}
+				if errors.Is(err, errLost) || e.Steps[i].Change.Ending() == kube.EndsStepwise && fault.KindOf(err) == fault.Unavailable {
+					return e, err // the journal: see persist
 				}
 				e.Problem, e.Fault = fault.Say(err), fault.KindOf(err)
 				return l.swap(ctx, e, Failed)
@@ -667,6 +682,57 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 	return l.swap(ctx, e, Applying)
 }
 
+// follow yields how far a step is: the roll-out of its workload, or what its own
+// steps say, which are gone through here.
+func (l *Ledger) follow(ctx context.Context, e *Entry, i int) iter.Seq2[kube.Workload, error] {
+	s := e.Steps[i]
+	if s.Change.Ending() != kube.EndsStepwise {
+		return l.watcher.WatchRollout(ctx, s.Change.Ref, s.Generation)
+	}
+	return func(yield func(kube.Workload, error) bool) {
+		for {
+			// Nothing is done but by the process that holds the entry.
+			var err error
+			if *e, err = l.swap(ctx, *e, Watching); err != nil {
+				yield(kube.Workload{}, err)
+				return
+			}
+			p, err := l.stepOnce(ctx, s.Change, e.mark(s))
+			switch {
+			case err == nil:
+				if !yield(kube.Workload{Ref: s.Change.Ref, LastAction: e.mark(s), Progress: p}, nil) {
+					return
+				}
+			case fault.KindOf(err) != fault.Unavailable:
+				yield(kube.Workload{}, err)
+				return
+			default:
+				l.log.WarnContext(ctx, "does not get on for now", "action", e.ID, "err", err)
+			}
+			select {
+			case <-ctx.Done():
+				yield(kube.Workload{}, ctx.Err())
+				return
+			case <-time.After(stepEvery):
+			}
+		}
+	}
+}
+
+// stepOnce goes one step on. A step that was begun is finished even if the
+// process is told to stop.
+func (l *Ledger) stepOnce(ctx context.Context, c kube.Change, mark string) (kube.Progress, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyLimit)
+	defer cancel()
+	return l.writer.Step(ctx, c, mark)
+}
+
+// atOnce reports whether nothing of the stage that runs is to be waited for.
+func (e Entry) atOnce() bool {
+	stage := e.Stage()
+	return !slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Stage == stage && s.Change.Ending() != kube.EndsAtOnce })
+}
+
 // replaced ends an entry whose object was changed while it rolled out.
 func (l *Ledger) replaced(ctx context.Context, e Entry, o kube.Workload) (Entry, error) {
 	if by := markedBy(o.LastAction); by != e.ID && by != "" {
@@ -695,25 +761,4 @@ func (e Entry) late(now time.Time) time.Duration {
 		return 0
 	}
 	return now.Sub(e.Seen)
-}
-
-// behind is a change as it must be where another one of the same object is made
-// before it. Some cannot be known before the other is made.
-func behind(c, before kube.Change) (kube.Change, error) {
-	template := func(v kube.Verb) bool { return v == kube.VerbTemplate }
-	switch {
-	case c.Verb == kube.VerbScale && before.Verb == kube.VerbScale:
-		c.FromReplicas = before.ToReplicas
-	case c.Verb == kube.VerbImage && before.Verb == kube.VerbImage:
-		c.Images = slices.Clone(c.Images)
-		for _, im := range before.Images {
-			i := slices.IndexFunc(c.Images, func(o kube.ImageChange) bool { return o.Container == im.Container })
-			if i >= 0 {
-				c.Images[i].From, c.FromVersion = im.To, before.ToVersion
-			}
-		}
-	case template(c.Verb) && before.Verb != kube.VerbScale, template(before.Verb) && c.Verb == kube.VerbImage:
-		return c, fault.New(fault.Refused, "What %s goes back to depends on what is done to it before. Ask me for that when the rest is done.", c.Ref.Name)
-	}
-	return c, nil
 }

@@ -87,6 +87,11 @@ func (c *cluster) Apply(_ context.Context, ch kube.Change, id string) (kube.Appl
 	return kube.Applied{Generation: c.w.Generation}, nil
 }
 
+// Step is never called: none of the changes here ends stepwise.
+func (*cluster) Step(context.Context, kube.Change, string) (kube.Progress, error) {
+	return kube.Progress{}, errors.New("no steps")
+}
+
 func (c *cluster) set(f func(w *kube.Workload)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/firstmate-ops/firstmate/internal/fault"
 )
@@ -111,6 +112,23 @@ func changes() map[Verb]Change {
 	return map[Verb]Change{VerbScale: scale, VerbImage: image, VerbTemplate: template, VerbRestart: restart}
 }
 
+func TestAVerbIsAPatchOrCallsForItself(t *testing.T) {
+	for _, name := range Verbs() {
+		v := verbs(name)
+		_, patches := v.(patcher)
+		_, calls := v.(caller)
+		if patches == calls {
+			t.Errorf("%s: a patch %v, calls of its own %v", name, patches, calls)
+		}
+		if _, steps := v.(stepper); steps != ((Change{Verb: name}).Ending() == EndsStepwise) {
+			t.Errorf("%s: its ending and its steps disagree", name)
+		}
+		if v.aspect() == "" {
+			t.Errorf("%s changes nothing", name)
+		}
+	}
+}
+
 func TestInverse(t *testing.T) {
 	for verb, c := range changes() {
 		inv, ok := c.Inverse()
@@ -176,7 +194,7 @@ func TestStillConflicts(t *testing.T) {
 	}
 	planned := func(verb Verb) Change {
 		c := changes()[verb]
-		c, err := c.onto(objectOf(live()))
+		c, err := onto(verbs(c.Verb).(patcher), c, objectOf(live()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +239,7 @@ func TestStillConflicts(t *testing.T) {
 			change := planned(c.verb)
 			d := live()
 			c.then(d)
-			err := change.still(objectOf(d))
+			err := still(verbs(change.Verb).(patcher), change, objectOf(d))
 			if c.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -247,13 +265,24 @@ func TestChangesThatMakeNoSense(t *testing.T) {
 		"no such container":    {Change{Ref: Ref{Name: "agent"}, Verb: VerbImage, Images: []ImageChange{{Container: "b"}}}, fault.NotFound, "agent has no container b."},
 		"a restart at no time": {Change{Verb: VerbRestart}, fault.Internal, ""},
 	} {
-		_, err := c.change.onto(objectOf(d))
+		_, err := onto(verbs(c.change.Verb).(patcher), c.change, objectOf(d))
 		if fault.KindOf(err) != c.kind || !strings.Contains(fault.Say(err), c.say) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := (Change{Verb: "explode"}).patch("", ""); err == nil {
-		t.Error("an unknown verb makes a patch")
+	w := NewWriter(&Cluster{config: &rest.Config{}})
+	odd := Change{Verb: "explode"}
+	if _, _, err := w.Plan(t.Context(), odd); err == nil {
+		t.Error("an unknown verb is planned")
+	}
+	if _, err := w.Apply(t.Context(), odd, "a1"); err == nil {
+		t.Error("an unknown verb is applied")
+	}
+	if _, err := w.Step(t.Context(), Change{Verb: VerbScale}, "a1"); err == nil {
+		t.Error("a scaling has steps")
+	}
+	if _, ok := odd.Inverse(); ok || odd.From()+odd.To() != "" {
+		t.Error("an unknown verb is known")
 	}
 }
 
@@ -266,7 +295,7 @@ func TestPatch(t *testing.T) {
 	} {
 		c := changes()[verb]
 		c.Cause = "why"
-		got, err := c.patch("9", "a1")
+		got, err := patchOf(verbs(verb).(patcher), c, "9", "a1")
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %v\n got %s\nwant %s", verb, err, got, want)
 		}

@@ -5,7 +5,6 @@ package kube
 
 import (
 	"encoding/json"
-	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -151,7 +150,7 @@ type As struct {
 // Verb is what a Change does.
 type Verb string
 
-// The verbs. Each is one patch of one object.
+// The verbs of workloads.
 const (
 	VerbScale    Verb = "scale"    // spec.replicas
 	VerbImage    Verb = "image"    // images of containers
@@ -197,47 +196,6 @@ type Change struct {
 type PodRef struct {
 	Name string `json:"name"`
 	UID  string `json:"uid"`
-}
-
-// From is the state before, as a person would say it.
-func (c Change) From() string {
-	if c.Verb == VerbScale {
-		return strconv.Itoa(int(c.FromReplicas))
-	}
-	return c.FromVersion
-}
-
-// To is the state after, as a person would say it.
-func (c Change) To() string {
-	switch c.Verb {
-	case VerbScale:
-		return strconv.Itoa(int(c.ToReplicas))
-	case VerbRestart:
-		return "restarted"
-	}
-	return c.ToVersion
-}
-
-// Inverse is the change that puts back what was there, and whether there is
-// one: a restart leaves nothing to put back.
-func (c Change) Inverse() (Change, bool) {
-	inv := c
-	inv.UID, inv.Generation, inv.Cause, inv.DeletePods = "", 0, "", nil
-	inv.FromVersion, inv.ToVersion, inv.ToRevision = c.ToVersion, c.FromVersion, 0
-	switch c.Verb {
-	case VerbScale:
-		inv.FromReplicas, inv.ToReplicas = c.ToReplicas, c.FromReplicas
-	case VerbImage:
-		inv.Images = make([]ImageChange, len(c.Images))
-		for i, im := range c.Images {
-			inv.Images[i] = ImageChange{Container: im.Container, From: im.To, To: im.From}
-		}
-	case VerbTemplate:
-		inv.FromTemplate, inv.ToTemplate = c.ToTemplate, c.FromTemplate
-	default:
-		return Change{}, false
-	}
-	return inv, true
 }
 
 // Diff is what a change would do, as the API server itself answered a dry-run.

@@ -144,12 +144,7 @@ func (c *Crew) stepChange(ctx context.Context, t *dialogue.Turn, f planner, all 
 	if err := c.ledger.MayChange(t.Request.Speaker); err != nil {
 		return err
 	}
-	ws, err := c.workloads(ctx, t)
-	if err != nil {
-		return err
-	}
-	focus(t, ws)
-	p, err := f(ctx, t, foreseen(ws, all.changes))
+	p, err := f(ctx, t, append([][]kube.Change{}, all.changes...)) // never nil: it is a chain
 	if err != nil {
 		return err
 	}
@@ -164,20 +159,7 @@ func foreseen(ws []kube.Workload, stages [][]kube.Change) []kube.Workload {
 	for i := range out {
 		w := &out[i]
 		for _, ch := range slices.Concat(stages...) {
-			switch {
-			case ch.Ref != w.Ref:
-			case ch.Verb == kube.VerbScale:
-				w.Progress.Desired = ch.ToReplicas
-			case ch.Verb == kube.VerbImage:
-				w.Containers = slices.Clone(w.Containers)
-				for j := range w.Containers {
-					for _, im := range ch.Images {
-						if im.Container == w.Containers[j].Name {
-							w.Containers[j].Image = im.To
-						}
-					}
-				}
-			}
+			ch.Foresee(w)
 		}
 	}
 	return out

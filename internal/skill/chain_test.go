@@ -2,6 +2,7 @@ package skill
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"path/filepath"
@@ -109,6 +110,10 @@ func (t *town) Apply(_ context.Context, c kube.Change, id string) (kube.Applied,
 	}
 	t.applied = append(t.applied, c.Ref.Namespace+"/"+c.Ref.Name+" "+c.From()+" "+c.To())
 	return kube.Applied{Generation: w.Generation}, nil
+}
+
+func (*town) Step(context.Context, kube.Change, string) (kube.Progress, error) {
+	return kube.Progress{}, errors.New("no steps")
 }
 
 func (t *town) WatchRollout(_ context.Context, ref kube.Ref, _ int64) iter.Seq2[kube.Workload, error] {

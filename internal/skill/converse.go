@@ -188,7 +188,7 @@ func (c *Crew) help(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	if topic == "" && mayWrite && s.LastAction != "" {
 		e, err := c.ledger.Entry(ctx, s.LastAction)
 		if at := e.Stuck(); err == nil && e.State == action.Failed && at != nil && at.Applied {
-			key, data["Name"], data["Undo"] = "help.failed", at.Change.Ref.Name, at.Change.Verb == kube.VerbScale
+			key, data["Name"], data["Undo"] = "help.failed", at.Change.Ref.Name, at.Change.Aspect() == kube.AspectReplicas
 		}
 	}
 	r, err := t.Reply(key, data)

@@ -97,8 +97,8 @@ func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
 		key = "progress.begun"
 	case s.Last.Stuck != nil:
 		key = "progress.held"
-	case s.Change.Verb == kube.VerbScale:
-		key = "progress.scale"
+	case c.catalogue.CanSay("progress." + string(s.Change.Verb)):
+		key = "progress." + string(s.Change.Verb)
 	case s.Last.State == kube.Complete, s.Last.State == kube.Paused, s.Last.State == kube.DeadlineExceeded:
 		key = "progress.waiting"
 	}
@@ -237,7 +237,11 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 	}
 	data["WhySpeech"], data["Why"] = why.Speech, why.Text
 	data["Paused"] = s.Last.State == kube.Paused
-	return c.catalogue.Say("failed.stuck", data)
+	key := "failed.stuck"
+	if own := key + "." + string(s.Change.Verb); c.catalogue.CanSay(own) {
+		key = own
+	}
+	return c.catalogue.Say(key, data)
 }
 
 // offer proposes to put back what a failed entry changed, in the name of the

@@ -23,25 +23,39 @@ type plan struct {
 	after    *later // what is to be answered when all is done; nil for nothing
 }
 
-// planner makes a plan of what a turn asks for about some workloads.
-type planner func(ctx context.Context, t *dialogue.Turn, ws []kube.Workload) (plan, error)
+// planner makes a plan of what a turn asks for. before is what the steps before
+// it in a chain will have changed, stage by stage; none where it is asked for by
+// itself.
+type planner func(ctx context.Context, t *dialogue.Turn, before [][]kube.Change) (plan, error)
 
 // changing is what all intents that change something have in common: whether
-// the speaker may, what it is about, and the read-back.
+// the speaker may, and the read-back.
 func (c *Crew) changing(f planner) dialogue.HandlerFunc {
 	return func(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 		if err := c.ledger.MayChange(t.Request.Speaker); err != nil {
 			return dialogue.Reply{}, err
 		}
-		ws, err := c.workloads(ctx, t)
-		if err != nil {
-			return answered(err)
-		}
-		p, err := f(ctx, t, ws)
+		p, err := f(ctx, t, nil)
 		if err != nil {
 			return answered(err)
 		}
 		return c.propose(ctx, t, p)
+	}
+}
+
+// ofWorkloads is a planner of what is asked about workloads: it finds them, as
+// they will be after the steps before.
+func (c *Crew) ofWorkloads(f func(ctx context.Context, t *dialogue.Turn, ws []kube.Workload) (plan, error)) planner {
+	return func(ctx context.Context, t *dialogue.Turn, before [][]kube.Change) (plan, error) {
+		ws, err := c.workloads(ctx, t)
+		if err != nil {
+			return plan{}, err
+		}
+		if before != nil {
+			focus(t, ws)
+			ws = foreseen(ws, before)
+		}
+		return f(ctx, t, ws)
 	}
 }
 
@@ -174,7 +188,7 @@ func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
 	var speech, text []string
 	for _, s := range e.Steps {
 		key := prefix + string(s.Change.Verb)
-		if prefix == "done." && s.Last.OnDelete && s.Change.Verb != kube.VerbScale {
+		if prefix == "done." && s.Last.OnDelete && s.Change.Aspect() == kube.AspectTemplate {
 			key = "done.on_delete"
 		}
 		say, err := c.catalogue.Say(key, c.stepData(s))
@@ -215,10 +229,17 @@ func (c *Crew) manyPhrase(e action.Entry, key string) (intents.Say, error) {
 			spaces = append(spaces, ref.Namespace)
 		}
 	}
-	return c.catalogue.Say(key, dialogue.Data{
-		"Verb": string(e.Steps[0].Change.Verb), "Count": len(all), "Names": all, "Some": all[:3], "More": len(all) - 3,
-		"Namespaces": spaces, "Pods": pods, "To": e.Steps[0].Change.To(),
-	})
+	ch := e.Steps[0].Change
+	data := dialogue.Data{
+		"Verb": string(ch.Verb), "Count": len(all), "Names": all, "Some": all[:3], "More": len(all) - 3,
+		"Namespaces": spaces, "Pods": pods, "To": ch.To(),
+	}
+	what, err := c.catalogue.Say("many."+string(ch.Verb), data)
+	if err != nil {
+		return what, err
+	}
+	data["Speech"], data["Text"] = what.Speech, what.Text
+	return c.catalogue.Say(key, data)
 }
 
 // stepData fills the blanks of wordings about one step.

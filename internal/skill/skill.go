@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -85,9 +86,21 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 	return out
 }
 
-// planners maps each intent that changes workloads to what plans it.
+// planners maps each intent that changes something to what plans it. Each
+// family of them has a line here.
 func (c *Crew) planners() map[string]planner {
-	return map[string]planner{"scale": c.scale, "deploy": c.deploy, "rollback": c.rollback, "restart": c.restart}
+	out := map[string]planner{}
+	for _, family := range []map[string]planner{c.workloadPlanners()} {
+		maps.Copy(out, family)
+	}
+	return out
+}
+
+func (c *Crew) workloadPlanners() map[string]planner {
+	return map[string]planner{
+		"scale": c.ofWorkloads(c.scale), "deploy": c.ofWorkloads(c.deploy),
+		"rollback": c.ofWorkloads(c.rollback), "restart": c.ofWorkloads(c.restart),
+	}
 }
 
 // instead is an answer in place of a result: a question, or word that there is
