@@ -4,7 +4,7 @@ GO ?= go
 # Where the linter comes from; the version that .golangci.yml was written for.
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo test unit lint bench generate build sandbox
+.PHONY: demo test unit lint bench generate manifests build sandbox
 
 # ARGS=--headless stays up and prints addresses; --pods N adds load.
 demo: sandbox
@@ -29,6 +29,7 @@ test: sandbox
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 15m ./...
 	cd sandbox && $(GO) test -count=1 -timeout 10m -gcflags=all=-dwarf=false ./...
+	cd deploy/render && $(GO) vet ./...
 	$(MAKE) --no-print-directory lint
 
 lint:
@@ -42,3 +43,8 @@ bench: sandbox build
 generate:
 	$(GO) run ./cmd/bot config > docs/config.example.yaml
 	$(GO) run ./docs/generate > docs/sentences.md
+
+# The chart as plain manifests, made by Helm's own engine.
+manifests:
+	cd deploy/render && $(GO) run . -plain ../helm/firstmate > ../manifests/firstmate.yaml
+	cd deploy/render && $(GO) run . -plain ../helm/firstmate ../manifests/postgres.values.yaml > ../manifests/firstmate-postgres.yaml
