@@ -60,12 +60,17 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err != nil {
 		return nil, err
 	}
+	rules, err := c.Access.rules()
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	guard := access.NewGuard(opt.people, rules, st)
 	var writer action.Writer
 	if !opt.readOnly {
 		writer = kube.NewWriter(cluster)
 	}
 	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter}
-	ledger := action.NewLedger(st, writer, fleet, access.NewDirectory(opt.people), patience, log)
+	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
 	crew := skill.NewCrew(fleet, ledger, catalogue)
 	handlers := crew.Handlers()
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 )
@@ -50,20 +49,6 @@ type KubernetesConfig struct {
 	Context          string            `yaml:"context" doc:"Empty: the kubeconfig's current context."`
 	Namespace        string            `yaml:"namespace" doc:"Where names are looked for first. Empty: the context's namespace."`
 	NamespaceAliases map[string]string `yaml:"namespace_aliases" doc:"What people call namespaces, as in {production: prod}."`
-}
-
-// AccessConfig is who may do what. Who is not named here may only look.
-type AccessConfig struct {
-	People []PersonConfig `yaml:"people" doc:"Who may change things, a list of {name, speakers: [channel:id], user, groups, write}. user and groups are the Kubernetes user whose rights are used (impersonation). channel:* is everyone on a channel."`
-}
-
-// PersonConfig is one person.
-type PersonConfig struct {
-	Name     string   `yaml:"name"`
-	Speakers []string `yaml:"speakers"`
-	User     string   `yaml:"user"`
-	Groups   []string `yaml:"groups"`
-	Write    bool     `yaml:"write"`
 }
 
 // WebConfig is the HTTP API and the web console.
@@ -148,6 +133,9 @@ func keys(v reflect.Value, prefix string) []key {
 	var out []key
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if !f.IsExported() {
+			continue
+		}
 		path := prefix + f.Tag.Get("yaml")
 		if f.Type.Kind() == reflect.Struct {
 			out = append(out, keys(v.Field(i), path+".")...)
@@ -197,7 +185,30 @@ func readYAML(b []byte, c *Config, ks []key, path string, getenv func(string) st
 	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
 		return fault.Wrap(err, fault.Usage, "%s: %v.", path, err)
 	}
+	if n := at(root, "access", "policies"); n != nil && n.Kind == yaml.SequenceNode {
+		c.Access.source = path // and the nodes of the file itself, which know their lines
+		c.Access.Policies = nil
+		for _, rule := range n.Content {
+			c.Access.Policies = append(c.Access.Policies, *rule)
+		}
+	}
 	return nil
+}
+
+// at finds the value under these keys, nil where there is none.
+func at(n *yaml.Node, path ...string) *yaml.Node {
+	for _, p := range path {
+		var next *yaml.Node
+		for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
+			if n.Content[i].Value == p {
+				next = n.Content[i+1]
+			}
+		}
+		if n = next; n == nil {
+			return nil
+		}
+	}
+	return n
 }
 
 func mustMarshal(n *yaml.Node) []byte {
@@ -314,21 +325,8 @@ func (c Config) check() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fault.Wrap(err, fault.Usage, "listen is an address with a port, like 127.0.0.1:8080, not %q.", c.Listen)
 	}
-	for i, p := range c.Access.People {
-		name := cmp.Or(p.Name, fmt.Sprintf("person %d", i+1))
-		switch {
-		case p.Name == "":
-			return fault.New(fault.Usage, "access.people: person %d has no name.", i+1)
-		case len(p.Speakers) == 0:
-			return fault.New(fault.Usage, "access.people: %s has no speakers.", name)
-		case p.Write && p.User == "":
-			return fault.New(fault.Usage, "access.people: %s may write, so user must name the Kubernetes user to act as.", name)
-		}
-		for _, s := range p.Speakers {
-			if ch, id, ok := strings.Cut(s, ":"); !ok || ch == "" || id == "" {
-				return fault.New(fault.Usage, "access.people: %s: a speaker is channel:id, not %q.", name, s)
-			}
-		}
+	if err := c.Access.check(); err != nil {
+		return err
 	}
 	if es := c.Dialogflow.ES; (es.Username == "") != (es.Password == "") || (es.HeaderName == "") != (es.HeaderValue == "") {
 		return fault.New(fault.Usage, "dialogflow.es needs username and password, or header_name and header_value, or all four.")
@@ -343,15 +341,6 @@ func (c Config) check() error {
 		return fault.New(fault.Usage, "rollouts.stuck_after and rollouts.still_after are durations like 5s.")
 	}
 	return nil
-}
-
-// people is who the configuration lets in.
-func (c Config) people() []access.Person {
-	out := make([]access.Person, len(c.Access.People))
-	for i, p := range c.Access.People {
-		out[i] = access.Person{Name: p.Name, Speakers: p.Speakers, User: p.User, Groups: p.Groups, Write: p.Write}
-	}
-	return out
 }
 
 // statePath is the file with the journal.

@@ -103,7 +103,7 @@ func (f *talkFlags) with(cmd *cobra.Command, e *env, conversation string, oneTur
 	}
 	me := self()
 	// The person's own kubeconfig is their authority; the cluster has the last word.
-	people := []access.Person{{Name: me.Name, Speakers: []string{me.Key()}, Write: true}}
+	people := []access.Person{{Name: me.Name, Speakers: []string{me.Key()}, Write: true, Own: true}}
 	a, err := newApp(ctx, c, e.getenv, appOptions{people: people, readOnly: f.readOnly, oneTurn: oneTurn}, log)
 	if err != nil {
 		return err
@@ -122,7 +122,9 @@ func self() access.Speaker {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		name = u.Username
 	}
-	return access.Speaker{Channel: "terminal", ID: name, Name: name}
+	me := access.NewSpeaker("terminal", name, access.Login)
+	me.Name = name
+	return me
 }
 
 // remote is a conversation through a server.

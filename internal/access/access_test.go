@@ -8,10 +8,10 @@ import (
 )
 
 func TestWriterDeniesByDefault(t *testing.T) {
-	d := access.NewDirectory([]access.Person{
+	d := access.NewGuard([]access.Person{
 		{Name: "everyone on the web", Speakers: []string{"web:*"}},
 		{Name: "ann", Speakers: []string{"web:ann", "phone:1"}, User: "ann@example.com", Write: true},
-	})
+	}, nil, nil)
 	for _, tt := range []struct {
 		channel, id, person string
 	}{
@@ -28,12 +28,12 @@ func TestWriterDeniesByDefault(t *testing.T) {
 		{"phone", " 1", ""},    //
 		{"phone", "1\x00", ""}, //
 	} {
-		p, err := d.Writer(access.Speaker{Channel: tt.channel, ID: tt.id})
+		p, err := d.Writer(t.Context(), access.Speaker{Channel: tt.channel, ID: tt.id})
 		if p.Name != tt.person || (tt.person == "") != (fault.KindOf(err) == fault.Refused) {
 			t.Errorf("%s:%s → %q, %v; want %q", tt.channel, tt.id, p.Name, err, tt.person)
 		}
 	}
-	if _, err := access.NewDirectory(nil).Writer(access.Speaker{Channel: "web", ID: "x"}); fault.KindOf(err) != fault.Refused {
+	if _, err := access.NewGuard(nil, nil, nil).Writer(t.Context(), access.Speaker{Channel: "web", ID: "x"}); fault.KindOf(err) != fault.Refused {
 		t.Errorf("an empty directory let someone write: %v", err)
 	}
 }

@@ -17,11 +17,12 @@ import (
 // State is where an entry stands.
 type State string
 
-// The states. An entry goes Proposed → Approved → Applying → Watching → one of
+// The states. An entry goes Proposed → (Waiting →) Approved → Applying → Watching → one of
 // the ends; with several stages, from Watching to Applying again for each.
 const (
 	Proposed State = "proposed" // shown, waits for a decision
-	Approved State = "approved" // somebody said yes
+	Waiting  State = "waiting"  // said yes to, waits for somebody else's approval
+	Approved State = "approved" // all agreed who have to
 	Applying State = "applying" // the cluster is being asked
 	Watching State = "watching" // the cluster has it; the roll-out runs
 
@@ -50,6 +51,7 @@ type Step struct {
 	Generation int64         `json:"generation"` // of the object with the change in it
 	Last       kube.Progress `json:"last"`       // as last seen
 	Ready      bool          `json:"ready"`      // rolled out
+	Risk       access.Risk   `json:"risk"`
 }
 
 // Entry is one line of the journal.
@@ -74,6 +76,14 @@ type Entry struct {
 	Seen         time.Time      `json:"seen,omitzero"`  // when somebody last journaled it
 	Ended        time.Time      `json:"ended,omitzero"`
 	Told         bool           `json:"told"` // the outcome was reported
+	// Verdict is what the policy said when it was last asked, and Digest a hash of
+	// what would be done: approvals count for that alone.
+	Verdict   access.Verdict `json:"verdict,omitzero"`
+	Digest    string         `json:"digest,omitempty"`
+	PINGiven  bool           `json:"pin_given,omitempty"`
+	Agreed    time.Time      `json:"agreed,omitzero"` // when the one who asked said yes, where that was not enough
+	Code      string         `json:"code,omitempty"`  // by which approvers name it
+	Approvals []Approval     `json:"approvals,omitempty"`
 }
 
 // Touched reports whether the cluster has any of it.
@@ -196,6 +206,7 @@ type Proposal struct {
 type Decision struct {
 	By  access.Speaker
 	Yes bool
+	PIN access.Hidden // of the person who says yes, where the policy wants it
 }
 
 // StageError is an error about one stage of a proposal that has several.

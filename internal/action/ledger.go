@@ -25,6 +25,7 @@ type Journal interface {
 	SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Time) (bool, error)
 	Action(ctx context.Context, id string) ([]byte, error)
 	ActionsOf(ctx context.Context, conversation string, f func(data []byte) (bool, error)) error
+	ActionsIn(ctx context.Context, state string, f func(data []byte) (bool, error)) error
 	ClaimActions(ctx context.Context, owner string, now, lease time.Time) ([][]byte, error)
 	RenewActions(ctx context.Context, owner string, lease time.Time) error
 	ReleaseActions(ctx context.Context, owner string) error
@@ -55,6 +56,9 @@ const (
 	// leaseLife is how long a dead process holds its entries.
 	leaseLife = 5 * time.Second
 	leaseBeat = time.Second
+	// lapseEvery is at which beats it is looked for what waited for an approval
+	// too long.
+	lapseEvery = 10
 	// applyLimit bounds one attempt to apply; stopping the process waits for it.
 	applyLimit = 8 * time.Second
 	// applyWindow is how long after a yes a cluster that does not answer is
@@ -78,7 +82,7 @@ type Ledger struct {
 	journal  Journal
 	writer   Writer // nil: nothing may be changed
 	watcher  Watcher
-	people   *access.Directory
+	access   Access
 	patience Patience
 	log      *slog.Logger
 	owner    string
@@ -92,27 +96,29 @@ type Ledger struct {
 
 // NewLedger returns a ledger. A nil writer makes it read-only: there is no
 // code path then that changes anything. Nothing is carried out before Run.
-func NewLedger(j Journal, w Writer, watch Watcher, people *access.Directory, p Patience, log *slog.Logger) *Ledger {
-	return &Ledger{journal: j, writer: w, watcher: watch, people: people, patience: p, log: log, owner: rand.Text(), wake: make(chan struct{}, 1)}
+func NewLedger(j Journal, w Writer, watch Watcher, who Access, p Patience, log *slog.Logger) *Ledger {
+	return &Ledger{journal: j, writer: w, watcher: watch, access: who, patience: p, log: log, owner: rand.Text(), wake: make(chan struct{}, 1)}
 }
 
 // MayChange says whether a speaker may change anything, with the reason if not.
-func (l *Ledger) MayChange(s access.Speaker) error {
-	if l.writer == nil {
-		return fault.New(fault.Refused, "I was started read-only, so I cannot change anything.")
-	}
-	_, err := l.people.Writer(s)
+func (l *Ledger) MayChange(ctx context.Context, s access.Speaker) error {
+	_, err := l.may(ctx, s)
 	return err
+}
+
+// may returns the person in whose name a speaker may change anything at all.
+func (l *Ledger) may(ctx context.Context, s access.Speaker) (access.Person, error) {
+	if l.writer == nil {
+		return access.Person{}, fault.New(fault.Refused, "I was started read-only, so I cannot change anything.")
+	}
+	return l.access.Writer(ctx, s)
 }
 
 // Propose plans the changes (a server-side dry-run in the speaker's name) and
 // journals them as a proposal. Nothing is changed. The same Key gives the same
 // entry again.
 func (l *Ledger) Propose(ctx context.Context, p Proposal) (Entry, error) {
-	if err := l.MayChange(p.Speaker); err != nil {
-		return Entry{}, err
-	}
-	person, err := l.people.Writer(p.Speaker)
+	person, err := l.may(ctx, p.Speaker)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -129,6 +135,13 @@ func (l *Ledger) Propose(ctx context.Context, p Proposal) (Entry, error) {
 		e.Key = e.ID
 	}
 	if e.Steps, err = l.plan(ctx, p, kube.As{User: person.User, Groups: person.Groups}); err != nil {
+		return Entry{}, err
+	}
+	e.Verdict = l.access.Judge(p.Speaker, person, e.acts(), now)
+	if err := e.Verdict.Refusal(); err != nil {
+		return Entry{}, err
+	}
+	if e.Digest, err = digest(e.Steps); err != nil {
 		return Entry{}, err
 	}
 	data, err := json.Marshal(e)
@@ -206,18 +219,23 @@ func (l *Ledger) Entry(ctx context.Context, id string) (Entry, error) {
 	return decode(data)
 }
 
-// Decide says yes or no to a proposal. Yes is for the one who asked, while
-// they may still write; anyone who may write can say no. Deciding twice the
-// same way is the same as once.
+// Decide says yes or no to a proposal. Yes is for the one who asked, while the
+// policy still lets them; where it wants a PIN, a yes without is PINWanted, and
+// where it wants somebody else's approval, the entry waits for that. Anyone who
+// may write can say no. Deciding twice the same way is the same as once.
 func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, error) {
 	e, err := l.Entry(ctx, id)
 	if err != nil {
 		return Entry{}, err
 	}
-	if err := l.MayChange(d.By); err != nil {
+	person, err := l.may(ctx, d.By)
+	if err != nil {
 		return e, err
 	}
 	switch {
+	case e.State == Waiting && !d.Yes && time.Now().Before(e.Expires):
+		e.Decided = time.Now()
+		return l.swap(ctx, e, Denied)
 	case e.State != Proposed && d.Yes && e.State != Denied && e.State != Expired:
 		return e, nil // said yes before
 	case e.State == Denied && !d.Yes:
@@ -234,21 +252,11 @@ func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, erro
 	case d.Yes && d.By.Key() != e.Speaker.Key():
 		return e, fault.New(fault.Refused, "Only the one who asked can say yes to that.")
 	}
-	e.Decided = time.Now()
 	if !d.Yes {
+		e.Decided = time.Now()
 		return l.swap(ctx, e, Denied)
 	}
-	if e.Undoes != "" {
-		// What is being put back must not go on behind it.
-		if _, err := l.CallOff(ctx, e.Undoes, d.By); err != nil && fault.KindOf(err) != fault.NotFound {
-			return e, err
-		}
-	}
-	if e, err = l.swap(ctx, e, Approved); err != nil {
-		return e, err
-	}
-	l.enqueue(e)
-	return e, nil
+	return l.agree(ctx, e, d, person)
 }
 
 func inWords(d time.Duration) string {
@@ -271,11 +279,11 @@ const stopSuffix = ".stop"
 // finished, the rest is not done. It returns what will not be done, which is
 // nothing where the entry is in its last stage or at its end.
 func (l *Ledger) CallOff(ctx context.Context, id string, by access.Speaker) ([]Step, error) {
-	if err := l.MayChange(by); err != nil {
+	if err := l.MayChange(ctx, by); err != nil {
 		return nil, err
 	}
 	e, err := l.Entry(ctx, id)
-	if err != nil || e.State.Ended() || e.State == Proposed {
+	if err != nil || e.State.Ended() || e.State == Proposed || e.State == Waiting {
 		return nil, err
 	}
 	rest := e.Rest()
@@ -371,7 +379,7 @@ func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
 		return e, fmt.Errorf("action: %w", err)
 	}
 	// Denied and Expired have nobody to tell; other ends are open until told.
-	open := to != Proposed && to != Denied && to != Expired && !(to.Ended() && e.Told)
+	open := to != Proposed && to != Waiting && to != Denied && to != Expired && !(to.Ended() && e.Told)
 	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, l.owner, time.Now().Add(leaseLife))
 	if err != nil {
 		return e, noJournal(err)
@@ -441,7 +449,12 @@ func (l *Ledger) Run(ctx context.Context, r Reporter) error {
 	}
 	beat := time.NewTicker(leaseBeat)
 	defer beat.Stop()
-	for {
+	for n := 0; ; n++ {
+		if l.writer != nil && n%lapseEvery == 0 {
+			if err := l.lapse(ctx, r); err != nil && ctx.Err() == nil {
+				l.log.ErrorContext(ctx, "journal does not answer", "err", err)
+			}
+		}
 		if err := l.beat(ctx, carry); err != nil && ctx.Err() == nil {
 			l.log.ErrorContext(ctx, "journal does not answer", "err", err)
 		}

@@ -27,12 +27,12 @@ var (
 	eve = access.Speaker{Channel: "web", ID: "eve"}
 )
 
-func people() *access.Directory {
-	return access.NewDirectory([]access.Person{
+func people() *access.Guard {
+	return access.NewGuard([]access.Person{
 		{Name: "ann", Speakers: []string{"web:ann"}, User: "ann@example.com", Groups: []string{"ops"}, Write: true},
 		{Name: "bob", Speakers: []string{"web:bob"}, User: "bob@example.com", Write: true},
 		{Name: "eve", Speakers: []string{"web:eve"}},
-	})
+	}, nil, nil)
 }
 
 // cluster is a cluster of one workload that does what tests tell it to. (The
@@ -275,7 +275,7 @@ func TestWhoMayDecide(t *testing.T) {
 func TestAReadOnlyLedgerHasNoWay(t *testing.T) {
 	h := newHouse(t)
 	l := action.NewLedger(h.store, nil, h.cluster, people(), action.DefaultPatience, slog.New(slog.DiscardHandler))
-	if err := l.MayChange(ann); fault.KindOf(err) != fault.Refused {
+	if err := l.MayChange(t.Context(), ann); fault.KindOf(err) != fault.Refused {
 		t.Errorf("MayChange: %v", err)
 	}
 	_, err := l.Propose(t.Context(), action.Proposal{Speaker: ann, Changes: []kube.Change{{Ref: ref}}})

@@ -48,7 +48,7 @@ func house() map[string]room {
 		"internal/fault":   {},
 		"internal/store":   {theirs: []string{"modernc.org/sqlite"}},
 		"internal/webhook": {ours: []string{"internal/fault"}},
-		"internal/access":  {ours: []string{"internal/fault"}},
+		"internal/access":  {ours: []string{"internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein", "github.com/alexedwards/argon2id", "go.yaml.in/yaml/v3", "golang.org/x/time/rate"}, tests: []string{"internal/store"}},
 		"internal/kube":    {ours: []string{"internal/fault"}, theirs: append(k8s, "github.com/aymanbagabas/go-udiff", "github.com/distribution/reference"), tests: []string{"internal/sandboxtest"}},
 		"internal/gitops": {
 			ours:   []string{"internal/fault", "internal/kube"},

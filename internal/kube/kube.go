@@ -188,6 +188,10 @@ type Change struct {
 	// ever instead of replacing them. Found by Plan.
 	DeletePods []PodRef `json:"delete_pods,omitempty"`
 
+	// Labels are those of the object as it was when the change was planned:
+	// policies go by them.
+	Labels map[string]string `json:"labels,omitempty"`
+
 	As    As     `json:"as"`
 	Cause string `json:"cause,omitempty"` // for `kubectl rollout history`
 }

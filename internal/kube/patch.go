@@ -64,6 +64,7 @@ func applyPatch(ctx context.Context, a api, v patcher, c Change, id string) (App
 // onto takes over from the object what the change starts from.
 func onto(v patcher, c Change, live object) (Change, error) {
 	c.UID, c.Generation = string(live.meta.UID), live.meta.Generation
+	c.Labels = live.meta.Labels
 	return v.onto(c, live)
 }
 

@@ -141,7 +141,7 @@ func (c *Crew) step(ctx context.Context, t *dialogue.Turn, all *steps) error {
 
 // stepChange plans a change as the steps before it leave things.
 func (c *Crew) stepChange(ctx context.Context, t *dialogue.Turn, f planner, all *steps) error {
-	if err := c.ledger.MayChange(t.Request.Speaker); err != nil {
+	if err := c.ledger.MayChange(ctx, t.Request.Speaker); err != nil {
 		return err
 	}
 	p, err := f(ctx, t, append([][]kube.Change{}, all.changes...)) // never nil: it is a chain

@@ -188,7 +188,7 @@ func newTalk(t *testing.T) *talk {
 		data.Workloads = append(data.Workloads, intents.Workload{Name: w.Ref.Name, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind})
 	}
 	inv := intents.NewInventory(data)
-	people := access.NewDirectory([]access.Person{{Name: "ann", Speakers: []string{"web:ann"}, User: "ann", Write: true}})
+	people := access.NewGuard([]access.Person{{Name: "ann", Speakers: []string{"web:ann"}, User: "ann", Write: true}}, nil, nil)
 	log := slog.New(slog.DiscardHandler)
 	ledger := action.NewLedger(st, place, place, people, action.DefaultPatience, log)
 	crew := NewCrew(place, ledger, c)

@@ -103,7 +103,7 @@ func (c *Crew) callOff(ctx context.Context, t *dialogue.Turn, e action.Entry) (d
 
 // undo proposes to put back what the last change of this conversation changed.
 func (c *Crew) undo(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
-	if err := c.ledger.MayChange(t.Request.Speaker); err != nil {
+	if err := c.ledger.MayChange(ctx, t.Request.Speaker); err != nil {
 		return dialogue.Reply{}, err
 	}
 	e, ok, err := c.ledger.LastChange(ctx, t.Request.Conversation)
@@ -182,7 +182,7 @@ func (c *Crew) help(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 		r.Expect, r.Choices = s.LastReply.Expect, q.Choices
 		return r, err
 	}
-	mayWrite := c.ledger.MayChange(t.Request.Speaker) == nil
+	mayWrite := c.ledger.MayChange(ctx, t.Request.Speaker) == nil
 	key := "help"
 	data := dialogue.Data{"MayWrite": mayWrite}
 	if topic == "" && mayWrite && s.LastAction != "" {

@@ -32,7 +32,7 @@ type planner func(ctx context.Context, t *dialogue.Turn, before [][]kube.Change)
 // the speaker may, and the read-back.
 func (c *Crew) changing(f planner) dialogue.HandlerFunc {
 	return func(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
-		if err := c.ledger.MayChange(t.Request.Speaker); err != nil {
+		if err := c.ledger.MayChange(ctx, t.Request.Speaker); err != nil {
 			return dialogue.Reply{}, err
 		}
 		p, err := f(ctx, t, nil)

@@ -48,7 +48,7 @@ type lister interface {
 
 // Ledger is where changes are proposed; *action.Ledger is one.
 type Ledger interface {
-	MayChange(s access.Speaker) error
+	MayChange(ctx context.Context, s access.Speaker) error
 	Propose(ctx context.Context, p action.Proposal) (action.Entry, error)
 	Decide(ctx context.Context, id string, d action.Decision) (action.Entry, error)
 	CallOff(ctx context.Context, id string, by access.Speaker) ([]action.Step, error)

@@ -53,8 +53,18 @@ func (s *SQLite) Action(ctx context.Context, id string) ([]byte, error) {
 
 // ActionsOf calls f with the entries of a conversation, newest first, until f
 // returns false. f must not call the store.
-func (s *SQLite) ActionsOf(ctx context.Context, conversation string, f func(data []byte) (bool, error)) (err error) {
-	rows, err := s.quick.QueryContext(ctx, "SELECT data FROM actions WHERE conversation = ? ORDER BY seq DESC", conversation)
+func (s *SQLite) ActionsOf(ctx context.Context, conversation string, f func(data []byte) (bool, error)) error {
+	return s.actions(ctx, "SELECT data FROM actions WHERE conversation = ? ORDER BY seq DESC", conversation, f)
+}
+
+// ActionsIn calls f with the entries that are in a state, newest first, until
+// f returns false. f must not call the store.
+func (s *SQLite) ActionsIn(ctx context.Context, state string, f func(data []byte) (bool, error)) error {
+	return s.actions(ctx, "SELECT data FROM actions WHERE state = ? ORDER BY seq DESC", state, f)
+}
+
+func (s *SQLite) actions(ctx context.Context, query, arg string, f func(data []byte) (bool, error)) (err error) {
+	rows, err := s.quick.QueryContext(ctx, query, arg)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS actions (
 	conversation TEXT NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL,
 	owner TEXT NOT NULL, lease INTEGER NOT NULL, data BLOB NOT NULL, updated INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS actions_conversation ON actions (conversation, seq);
+CREATE INDEX IF NOT EXISTS actions_state ON actions (state, seq);
 CREATE INDEX IF NOT EXISTS actions_open ON actions (lease) WHERE open = 1;
 `
 
@@ -97,7 +98,7 @@ func (s *SQLite) migrate(ctx context.Context, path string) error {
 	}
 	now := time.Now()
 	return s.tx(ctx, s.durable, func(tx *sql.Tx) error {
-		for _, q := range []string{schema, missSchema, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)} {
+		for _, q := range []string{schema, missSchema, accessSchema, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)} {
 			if _, err := tx.ExecContext(ctx, q); err != nil {
 				return err
 			}

@@ -156,7 +156,7 @@ func decode(body []byte, catalogue specs) (dialogue.Request, string, error) {
 	}
 	req := dialogue.Request{
 		Conversation: "dialogflow:" + in.Session,
-		Speaker:      access.Speaker{Channel: "dialogflow", ID: speaker},
+		Speaker:      access.NewSpeaker("dialogflow", speaker, access.Session),
 		Text:         in.text(),
 		Intent:       in.intent(catalogue),
 		Pull:         true,

@@ -64,7 +64,7 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 	host, origin := hostVerifier(cfg.AllowedHosts), originVerifier()
 	s := &Server{
 		engine:  e,
-		speaker: access.Speaker{Channel: "web", ID: "local"},
+		speaker: access.NewSpeaker("web", "local", access.Loopback),
 		api:     []webhook.Verifier{host, origin},
 		page:    []webhook.Verifier{host},
 		turns:   webhook.New(log),
@@ -72,7 +72,7 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 		stop:    stop,
 	}
 	if cfg.Token != "" {
-		s.speaker.ID = "token"
+		s.speaker = access.NewSpeaker("web", "token", access.Token)
 		s.api = append(s.api, webhook.Bearer(cfg.Token))
 	}
 	return s

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+)
+
+// AccessConfig is who may do what. Who is not named here may only look.
+type AccessConfig struct {
+	People        []PersonConfig `yaml:"people" doc:"Who is known, a list of {name, speakers: [channel:id], user, groups, write, pin_hash}. user and groups are the Kubernetes user whose rights are used (impersonation). channel:* is everyone on a channel. write: true lets them change things after a yes. See docs/access.md."`
+	Policies      []yaml.Node    `yaml:"policies" doc:"Who may change what, when and how, a list of {name, match, unless, verdict, by, reason}: docs/access.md. The strictest rule that matches counts; what none matches is denied."`
+	PolicyFile    string         `yaml:"policy_file" doc:"A YAML file with more rules."`
+	ReadsAsPerson bool           `yaml:"reads_as_person" doc:"Whether questions are answered with the rights of the person too. Not possible yet: true is refused."`
+
+	source string
+}
+
+// PersonConfig is one person.
+type PersonConfig struct {
+	Name     string   `yaml:"name"`
+	Speakers []string `yaml:"speakers"`
+	User     string   `yaml:"user"`
+	Groups   []string `yaml:"groups"`
+	Write    bool     `yaml:"write"`
+	PINHash  string   `yaml:"pin_hash"`
+}
+
+// check refuses what would only fail later.
+func (c AccessConfig) check() error {
+	seen, linked := map[string]bool{}, map[string]string{}
+	for i, p := range c.People {
+		name := cmp.Or(p.Name, fmt.Sprintf("person %d", i+1))
+		switch {
+		case p.Name == "":
+			return fault.New(fault.Usage, "access.people: person %d has no name.", i+1)
+		case seen[p.Name]:
+			return fault.New(fault.Usage, "access.people: there are two called %s. Give one person all their speakers.", p.Name)
+		case p.Write && p.User == "":
+			return fault.New(fault.Usage, "access.people: %s may write, so user must name the Kubernetes user to act as.", name)
+		}
+		seen[p.Name] = true
+		for _, s := range p.Speakers {
+			if ch, id, ok := strings.Cut(s, ":"); !ok || ch == "" || id == "" {
+				return fault.New(fault.Usage, "access.people: %s: a speaker is channel:id, not %q.", name, s)
+			}
+			if other := linked[s]; other != "" {
+				return fault.New(fault.Usage, "access.people: %s and %s both are %s; a speaker is one person.", other, name, s)
+			}
+			linked[s] = name
+		}
+		if p.PINHash != "" {
+			if err := access.CheckHash(p.PINHash); err != nil {
+				return fault.Wrap(err, fault.Usage, "access.people: %s: %s.", name, fault.Say(err))
+			}
+		}
+	}
+	if c.ReadsAsPerson {
+		return fault.New(fault.Usage, "access.reads_as_person cannot be true: what is read comes from one watch that all share, with the rights of bot serve itself. Give bot serve a read role that everybody may know, or run one for each circle.")
+	}
+	_, err := c.rules()
+	return err
+}
+
+// rules are those of the configuration and those of the file that it names.
+func (c AccessConfig) rules() (access.Policy, error) {
+	nodes := make([]*yaml.Node, len(c.Policies))
+	for i := range c.Policies {
+		nodes[i] = &c.Policies[i]
+	}
+	policy, err := access.ParseRules(cmp.Or(c.source, "FIRSTMATE_ACCESS_POLICIES"), nodes)
+	if err != nil || c.PolicyFile == "" {
+		return policy, err
+	}
+	b, err := os.ReadFile(c.PolicyFile)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Usage, "access.policy_file: %v.", err)
+	}
+	more, err := access.ReadPolicy(c.PolicyFile, b)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range more {
+		for _, o := range policy {
+			if r.Name == o.Name {
+				return nil, fault.New(fault.Usage, "%s: %s has a rule %s already; two of one name could not be told apart.", r.Where, o.Where, r.Name)
+			}
+		}
+	}
+	return append(policy, more...), nil
+}
+
+// people is who the configuration lets in.
+func (c Config) people() []access.Person {
+	out := make([]access.Person, len(c.Access.People))
+	for i, p := range c.Access.People {
+		out[i] = access.Person{Name: p.Name, Speakers: p.Speakers, User: p.User, Groups: p.Groups, Write: p.Write, PINHash: p.PINHash}
+	}
+	return out
+}
