@@ -12,6 +12,7 @@ type Workload struct {
 // `bot recognize --inventory` reads.
 type InventoryData struct {
 	Clusters         []string          `json:"clusters" yaml:"clusters"`
+	ClusterAliases   map[string]string `json:"cluster_aliases,omitempty" yaml:"cluster_aliases,omitempty"` // what people call them: "prod" → "gke_acme_prod"
 	Namespaces       []string          `json:"namespaces" yaml:"namespaces"`
 	NamespaceAliases map[string]string `json:"namespace_aliases" yaml:"namespace_aliases"`
 	Nodes            []string          `json:"nodes" yaml:"nodes"`

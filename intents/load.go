@@ -40,6 +40,13 @@ type wordLists struct {
 	neverSkipped       []string // words that frames never pass over
 	hesitation         []string // what is dropped where nothing fits otherwise
 	statives           []string // verbs that tell how something is
+	inCluster          []string // what stands before the name of a cluster
+	aboutCluster       []string // the same of what is asked about
+	toCluster          []string // the same of something that is brought there
+	clusterNoun        []string // what stands behind it
+	allClusters        []string // follows "in"
+	everywhere         []string
+	notThere           []string // what makes a cluster the one that is not meant
 	asking             []string // courtesies that want a verb behind them
 	unguarded          []string // hold a word that forbids acts, and forbid none
 	idle               []string // words that a frame of a reading intent may skip
@@ -302,7 +309,7 @@ func (l *loader) wordList(key string, k, v *yaml.Node) {
 		"lead": &w.lead, "filler": &w.filler, "tail": &w.tail, "article": &w.article,
 		"kind_before": &w.kindBefore, "kind_after": &w.kindAfter, "and": &w.and,
 		"never_names": &w.never, "never_repaired": &w.inflected, "counted": &w.counted,
-		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "unguarded": &w.unguarded, "statives": &w.statives, "never_skipped": &w.neverSkipped, "hesitation": &w.hesitation, "asking": &w.asking, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever, "aside_start": &w.asideStart,
+		"environments": &w.env, "chain": &w.chain, "reason": &w.reason, "idle": &w.idle, "correction": &w.correction, "unguarded": &w.unguarded, "statives": &w.statives, "in_cluster": &w.inCluster, "about_cluster": &w.aboutCluster, "to_cluster": &w.toCluster, "cluster_noun": &w.clusterNoun, "all_clusters": &w.allClusters, "everywhere": &w.everywhere, "not_there": &w.notThere, "never_skipped": &w.neverSkipped, "hesitation": &w.hesitation, "asking": &w.asking, "aside_verbs": &w.asideVerbs, "aside_never": &w.asideNever, "aside_start": &w.asideStart,
 	}[key]
 	if !ok {
 		l.errorf(k, "unknown key %q in words", key)

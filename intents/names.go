@@ -53,6 +53,9 @@ func NewInventory(d InventoryData) *Inventory {
 			of.index.add(n, n)
 		}
 	}
+	for _, alias := range slices.Sorted(maps.Keys(d.ClusterAliases)) {
+		inv.clusters.add(alias, d.ClusterAliases[alias])
+	}
 	return inv
 }
 
@@ -67,7 +70,7 @@ func (inv *Inventory) Data() InventoryData {
 func (d InventoryData) clone() InventoryData {
 	d.Clusters = slices.Clone(d.Clusters)
 	d.Namespaces = slices.Clone(d.Namespaces)
-	d.NamespaceAliases = maps.Clone(d.NamespaceAliases)
+	d.NamespaceAliases, d.ClusterAliases = maps.Clone(d.NamespaceAliases), maps.Clone(d.ClusterAliases)
 	d.Nodes = slices.Clone(d.Nodes)
 	d.Alerts, d.Containers, d.Tags = slices.Clone(d.Alerts), slices.Clone(d.Containers), slices.Clone(d.Tags)
 	d.Workloads = slices.Clone(d.Workloads)

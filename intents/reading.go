@@ -27,6 +27,7 @@ type reading struct {
 	quotes   bool
 	loose    bool // look for slips of fingers and ears
 	explain  bool // keep how each reading came about
+	placing  bool // what a clause says about clusters is left out of it
 	fuzzy    int
 	work     int                  // threads followed: what it took to read the sentence
 	searches int                  // readings tried: what is left out and put together is bounded
@@ -106,6 +107,11 @@ func (r *Recognizer) release(rd *reading) {
 // parse reads tokens as one sentence and returns its readings, best first.
 // Frames are tried where no template fits, or none well.
 func (rd *reading) parse(tokens []token) []parsed {
+	return rd.placed(tokens, rd.parseWords(tokens))
+}
+
+// parseWords reads tokens as they stand.
+func (rd *reading) parseWords(tokens []token) []parsed {
 	r := rd.r
 	n := len(tokens)
 	rd.tokens = tokens

@@ -51,6 +51,13 @@ type Recognizer struct {
 	spelling     map[int][]string // words of lists and guards by length, for typing errors
 	hesitation   *phrases
 	statives     map[string]bool // verbs that tell how something is
+	inCluster    *phrases        // what stands before the name of a cluster
+	aboutCluster *phrases        // the same of what is asked about
+	toCluster    *phrases        // the same of something that is brought there
+	clusterNoun  *phrases        // what stands behind it
+	allClusters  *phrases // follows "in"
+	everywhere   *phrases
+	notThere     *phrases // what makes a cluster the one that is not meant
 	tellers      map[string]bool // words with which a statement begins
 	determiner   map[string]bool
 	asking       *phrases        // courtesies that want a verb behind them: \"could you\"
@@ -78,7 +85,7 @@ func NewRecognizer(c *Catalogue) *Recognizer {
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),
 		targets: &phrases{}, numbers: &phrases{}, lists: map[string]*phrases{},
 		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking),
-		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation), statives: set(w.statives), tellers: set([]string{"i", "we", "they", "he", "she", "it", "this", "that", "the", "there", "my", "our", "its", "their"}), determiner: set([]string{"the", "a", "an", "our", "my", "your"}),
+		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation), statives: set(w.statives), inCluster: newPhrases(w.inCluster), aboutCluster: newPhrases(w.aboutCluster), toCluster: newPhrases(w.toCluster), clusterNoun: newPhrases(w.clusterNoun), allClusters: newPhrases(w.allClusters), everywhere: newPhrases(w.everywhere), notThere: newPhrases(w.notThere), tellers: set([]string{"i", "we", "they", "he", "she", "it", "this", "that", "the", "there", "my", "our", "its", "their"}), determiner: set([]string{"the", "a", "an", "our", "my", "your"}),
 		vocabulary: map[string]bool{}, spelling: map[int][]string{}, never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
 		heard: map[string][]int32{}, repairs: map[int][]repairWord{},
 	}
@@ -405,6 +412,7 @@ func (r *Recognizer) chained(res Result, steps []parsed) Result {
 	if len(steps) == 1 {
 		return r.result(res, steps)
 	}
+	r.shareClusters(steps)
 	list := make([]Intent, 0, len(steps))
 	res.Score = 1
 	for _, s := range steps {

@@ -278,6 +278,13 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 			out = append(out, span{end: end, val: name, known: true})
 		}
 	}
+	if x != &rd.inv.clusters {
+		if _, cluster := rd.inv.clusters.exact[squash(rd.tokens[pos].text)]; cluster {
+			return out // "prod-eu" is that cluster, and no slip of the namespace prod
+		}
+	} else if _, namespace := rd.inv.namespaces.exact[squash(rd.tokens[pos].text)]; namespace {
+		return out // nor is "prod a" one of the cluster prod-eu
+	}
 	// "note two", "cube system"
 	key = squash(rd.tokens[pos].text)
 	for end := pos + 2; rd.loose && len(out) == 0 && end <= len(rd.tokens) && end <= pos+3; end++ {

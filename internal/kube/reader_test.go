@@ -139,7 +139,6 @@ func TestLists(t *testing.T) {
 	})
 	for kind, want := range map[string]string{
 		"services": "[web None 80/TCP,53/UDP]", "jobs": "[once Suspended 0]", "cronjobs": "[nightly 0 3 * * * yes never]",
-		"clusters": "[" + r.Cluster() + " " + r.Namespace() + "]",
 	} {
 		tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: kind, Namespace: ns}))
 		if len(tab.Items) != 1 || len(tab.Columns) != len(tab.Items[0].Cells)+1 {
