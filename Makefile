@@ -4,7 +4,7 @@ GO ?= go
 # Where the linter comes from; the version that .golangci.yml was written for.
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo test unit lint bench generate manifests build sandbox
+.PHONY: demo test unit lint bench generate manifests build sandbox postgres
 
 # ARGS=--headless stays up and prints addresses; --pods N adds load.
 demo: sandbox
@@ -20,12 +20,16 @@ build:
 sandbox:
 	@cd sandbox && $(GO) run ./build >/dev/null
 
+# Debian's package, where it is missing and can be installed.
+postgres:
+	@internal/postgrestest/install.sh
+
 # Without a cluster: seconds.
 unit:
 	$(GO) test -short ./...
 
 # -count=1: the tests start programs that the cache of test results knows nothing of.
-test: sandbox
+test: sandbox postgres
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 15m ./...
 	cd sandbox && $(GO) test -count=1 -timeout 10m -gcflags=all=-dwarf=false ./...

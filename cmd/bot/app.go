@@ -22,7 +22,7 @@ type app struct {
 	engine    *dialogue.Engine
 	ledger    *action.Ledger
 	fleet     *kube.Fleet
-	store     *store.SQLite
+	store     *store.Store
 	crew      *skill.Crew
 	catalogue *intents.Catalogue
 	compiled  func() // waits until sentences can be read
@@ -52,11 +52,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err != nil {
 		return nil, err
 	}
-	path, err := c.statePath(getenv)
-	if err != nil {
-		return nil, err
-	}
-	st, err := store.OpenSQLite(ctx, path)
+	st, err := openStore(ctx, c, getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,8 @@ type Config struct {
 
 // StateConfig is where conversations and the journal are kept.
 type StateConfig struct {
-	Path string `yaml:"path" doc:"The SQLite file with conversations and the journal of changes. Empty: firstmate/firstmate.db in the user's state directory."`
+	Path     string `yaml:"path" doc:"The SQLite file with conversations, the journal of changes and the audit trail. Empty: firstmate/firstmate.db in the user's state directory."`
+	Postgres Secret `yaml:"postgres" doc:"Instead of a file, a PostgreSQL database that several replicas may share, like postgres://firstmate:password@db.example/firstmate."`
 }
 
 // KubernetesConfig is which cluster is talked about.
@@ -330,6 +331,9 @@ func (c Config) check() error {
 	}
 	if es := c.Dialogflow.ES; (es.Username == "") != (es.Password == "") || (es.HeaderName == "") != (es.HeaderValue == "") {
 		return fault.New(fault.Usage, "dialogflow.es needs username and password, or header_name and header_value, or all four.")
+	}
+	if c.State.Path != "" && c.State.Postgres != "" {
+		return fault.New(fault.Usage, "state.path and state.postgres are both set; what I remember is in one place only. Remove one of them.")
 	}
 	if c.Misses.Max < 1 {
 		return fault.New(fault.Usage, "misses.max is how many sentences are kept, at least 1; to keep none, set misses.keep to false.")

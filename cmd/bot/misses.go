@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +16,6 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/misses"
-	"github.com/firstmate-ops/firstmate/internal/store"
 )
 
 // missListener keeps what was missed, unless the configuration says otherwise.
@@ -51,16 +48,12 @@ misses.keep: false in the configuration keeps none.`,
 			if err != nil {
 				return err
 			}
-			path, err := c.statePath(e.getenv)
+			s, ok, err := existingStore(cmd.Context(), c, e.getenv)
 			if err != nil {
 				return err
 			}
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			if !ok {
 				return listMisses(e.out, nil, asJSON)
-			}
-			s, err := store.OpenSQLite(cmd.Context(), path)
-			if err != nil {
-				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
 			if clear {

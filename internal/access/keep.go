@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Keeper keeps what must outlive the process; *store.SQLite is one.
+// Keeper keeps what must outlive the process; *store.Store is one.
 type Keeper interface {
 	links
 	codes

@@ -21,13 +21,13 @@ import (
 // Journal keeps entries; each call is one durable transaction. See the store
 // package for what each call promises.
 type Journal interface {
-	CreateAction(ctx context.Context, id, key, conversation, state string, data []byte) (stored []byte, fresh bool, err error)
-	SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Time) (bool, error)
+	CreateAction(ctx context.Context, id, key, conversation, state string, data []byte, audit ...[]byte) (stored []byte, fresh bool, err error)
+	SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Duration, audit ...[]byte) (bool, error)
 	Action(ctx context.Context, id string) ([]byte, error)
 	ActionsOf(ctx context.Context, conversation string, f func(data []byte) (bool, error)) error
 	ActionsIn(ctx context.Context, state string, f func(data []byte) (bool, error)) error
-	ClaimActions(ctx context.Context, owner string, now, lease time.Time) ([][]byte, error)
-	RenewActions(ctx context.Context, owner string, lease time.Time) error
+	ClaimActions(ctx context.Context, owner string, lease time.Duration) ([][]byte, error)
+	RenewActions(ctx context.Context, owner string, lease time.Duration) error
 	ReleaseActions(ctx context.Context, owner string) error
 }
 
@@ -380,7 +380,7 @@ func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
 	}
 	// Denied and Expired have nobody to tell; other ends are open until told.
 	open := to != Proposed && to != Waiting && to != Denied && to != Expired && !(to.Ended() && e.Told)
-	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, l.owner, time.Now().Add(leaseLife))
+	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, l.owner, leaseLife)
 	if err != nil {
 		return e, noJournal(err)
 	}
@@ -509,11 +509,10 @@ func (l *Ledger) beat(ctx context.Context, carry func(Entry)) error {
 	if l.writer == nil {
 		return nil // what others left is not for a process that may change nothing
 	}
-	now := time.Now()
-	if err := l.journal.RenewActions(ctx, l.owner, now.Add(leaseLife)); err != nil {
+	if err := l.journal.RenewActions(ctx, l.owner, leaseLife); err != nil {
 		return err
 	}
-	claimed, err := l.journal.ClaimActions(ctx, l.owner, now, now.Add(leaseLife))
+	claimed, err := l.journal.ClaimActions(ctx, l.owner, leaseLife)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (r *reporter) told() []action.Entry {
 // house is a ledger with everything around it.
 type house struct {
 	t       *testing.T
-	store   *store.SQLite
+	store   *store.Store
 	cluster *cluster
 	path    string
 }
@@ -167,7 +167,7 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) open() *store.SQLite {
+func (h *house) open() *store.Store {
 	s, err := store.OpenSQLite(context.Background(), h.path)
 	if err != nil {
 		h.t.Fatal(err)
@@ -472,14 +472,14 @@ func (d *dying) dead() bool {
 	return d.writes < 0
 }
 
-func (d *dying) SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Time) (bool, error) {
+func (d *dying) SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Duration, audit ...[]byte) (bool, error) {
 	if d.dead() {
 		return false, errCrash
 	}
-	return d.Journal.SwapAction(ctx, id, from, to, data, open, owner, lease)
+	return d.Journal.SwapAction(ctx, id, from, to, data, open, owner, lease, audit...)
 }
 
-func (d *dying) RenewActions(ctx context.Context, owner string, lease time.Time) error {
+func (d *dying) RenewActions(ctx context.Context, owner string, lease time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.writes < 0 {
@@ -569,7 +569,7 @@ type flaky struct {
 	at int // the write that fails
 }
 
-func (f *flaky) SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Time) (bool, error) {
+func (f *flaky) SwapAction(ctx context.Context, id, from, to string, data []byte, open bool, owner string, lease time.Duration, audit ...[]byte) (bool, error) {
 	f.mu.Lock()
 	f.at--
 	fails := f.at == -1
@@ -577,7 +577,7 @@ func (f *flaky) SwapAction(ctx context.Context, id, from, to string, data []byte
 	if fails {
 		return false, errCrash
 	}
-	return f.Journal.SwapAction(ctx, id, from, to, data, open, owner, lease)
+	return f.Journal.SwapAction(ctx, id, from, to, data, open, owner, lease, audit...)
 }
 
 func TestAJournalThatFailsOnceStrandsNothing(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 )
 
-// Store keeps misses; *store.SQLite is one.
+// Store keeps misses; *store.Store is one.
 type Store interface {
 	// AddMiss keeps a miss of a conversation, and of all only the newest max.
 	// next is nil where it is not known yet.

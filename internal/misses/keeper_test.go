@@ -23,7 +23,7 @@ import (
 type ship struct {
 	t       *testing.T
 	path    string
-	store   *store.SQLite
+	store   *store.Store
 	engine  *dialogue.Engine
 	machine *intents.Recognizer
 }

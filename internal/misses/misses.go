@@ -152,7 +152,7 @@ func (g Group) Suggest() string {
 	return cmp.Or(g.As, intents.OutOfScope)
 }
 
-// Kept is where misses are listed from; *store.SQLite is one.
+// Kept is where misses are listed from; *store.Store is one.
 type Kept interface {
 	// Misses calls f with what was kept since a time, oldest first; next is nil
 	// where nothing was said.
