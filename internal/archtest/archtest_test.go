@@ -256,6 +256,44 @@ func TestWriterIsHandedOutOnce(t *testing.T) {
 	}
 }
 
+// TestReadOnlyBuildsNoWriter holds that with --read-only there is nothing that
+// could write: each place that makes a Writer is reached only without it.
+func TestReadOnlyBuildsNoWriter(t *testing.T) {
+	_, files := tree(t)
+	made := 0
+	for _, f := range files {
+		if f.folder != "cmd/bot" || f.test {
+			continue
+		}
+		var inside []ast.Node
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if n == nil {
+				inside = inside[:len(inside)-1]
+				return true
+			}
+			inside = append(inside, n)
+			if c, ok := n.(*ast.CallExpr); !ok || selector(c.Fun) != "kube.NewWriter" {
+				return true
+			}
+			made++
+			if !slices.ContainsFunc(inside, func(n ast.Node) bool {
+				i, ok := n.(*ast.IfStmt)
+				if !ok {
+					return false
+				}
+				not, ok := i.Cond.(*ast.UnaryExpr)
+				return ok && not.Op == token.NOT && selector(not.X) == "opt.readOnly"
+			}) {
+				t.Errorf("%s makes a Writer outside of “if !opt.readOnly”", f.name)
+			}
+			return true
+		})
+	}
+	if made == 0 {
+		t.Error("cmd/bot makes no Writer: this test looks for the wrong thing")
+	}
+}
+
 func TestNothingIsGlobal(t *testing.T) {
 	allowed := mutable()
 	used := map[string]bool{}

@@ -68,9 +68,11 @@ func (c *Cluster) reading() *rest.Config {
 	return rc
 }
 
-// writing returns a configuration that acts as somebody.
+// writing returns a configuration that acts as somebody, and whose transport
+// makes no change that no verb needs.
 func (c *Cluster) writing(as As) *rest.Config {
 	rc := rest.CopyConfig(c.config)
+	rc.Wrap(func(next http.RoundTripper) http.RoundTripper { return forChanges{next} })
 	if as.User != "" {
 		rc.Impersonate = rest.ImpersonationConfig{UserName: as.User, Groups: as.Groups}
 	}

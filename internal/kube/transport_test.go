@@ -3,6 +3,7 @@ package kube
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -53,6 +54,64 @@ func TestRefusedToReader(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestRefusedToWriter(t *testing.T) {
+	const ns, apps = "/api/v1/namespaces/shop", "/apis/apps/v1/namespaces/shop"
+	for request, why := range map[string]string{
+		"GET " + apps + "/deployments/web": "", "PATCH " + apps + "/deployments/web": "", "POST " + apps + "/deployments": "", "DELETE " + ns + "/pods/web-1": "",
+		"POST " + ns + "/pods/web-1/eviction": "", "PATCH /api/v1/nodes/node-1": "", "POST /apis/batch/v1/namespaces/shop/jobs": "", "GET " + ns + "/pods": "",
+		"PATCH /apis/argoproj.io/v1alpha1/namespaces/argocd/applications/shop": "",
+
+		"GET " + ns + "/secrets/db": "reading Secrets", "GET /api/v1/secrets": "reading Secrets", "GET " + ns + "/Secrets/db": "reading Secrets",
+		"POST " + ns + "/secrets": "POST api/v1/namespaces/shop/secrets", "PATCH " + ns + "/secrets/db": "PATCH api/v1/namespaces/shop/secrets/db",
+		"PATCH " + ns + "/SECRETS/db": "reading Secrets", "PATCH " + ns + "/pods/../secrets/db": "an unclean path",
+		"GET " + ns + "/pods/web-1/exec": "the subresource exec", "POST " + ns + "/pods/web-1/exec": "POST api/v1/namespaces/shop/pods/web-1/exec",
+		"POST " + ns + "/pods/web-1/attach": "POST api/v1/namespaces/shop/pods/web-1/attach", "POST " + ns + "/pods/web-1/portforward": "POST api/v1/namespaces/shop/pods/web-1/portforward",
+		"DELETE " + ns + "/services/web/proxy": "DELETE api/v1/namespaces/shop/services/web/proxy", "POST " + ns + "/serviceaccounts/default/token": "POST api/v1/namespaces/shop/serviceaccounts/default/token",
+		"POST " + ns + "/pods":                                    "POST api/v1/namespaces/shop/pods",
+		"DELETE " + ns + "/pods":                                  "DELETE of all pods",
+		"DELETE " + apps + "/deployments":                         "DELETE of all deployments",
+		"PUT " + apps + "/deployments/web":                        "PUT apis/apps/v1/namespaces/shop/deployments/web",
+		"DELETE /api/v1/nodes/node-1":                             "DELETE api/v1/nodes/node-1",
+		"DELETE /api/v1/namespaces/shop":                          "DELETE api/v1/namespaces/shop",
+		"PATCH " + ns + "/configmaps/web":                         "PATCH api/v1/namespaces/shop/configmaps/web",
+		"POST /apis/rbac.authorization.k8s.io/v1/namespaces":      "POST apis/rbac.authorization.k8s.io/v1/namespaces",
+		"PATCH /apis/other.io/v1/namespaces/shop/deployments/web": "PATCH apis/other.io/v1/namespaces/shop/deployments/web", // not those that are meant
+		"POST /metrics":                                           "reading /metrics",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		if got := refusedToWriter(method, path); got != why {
+			t.Errorf("%s: got %q, want %q", request, got, why)
+		}
+	}
+}
+
+// FuzzRefusedToWriter holds that rule from the other side.
+func FuzzRefusedToWriter(f *testing.F) {
+	for _, p := range []string{"/api/v1/namespaces/shop/pods/web-1/exec", "/api/v1/watch/secrets", "/apis/apps/v1/namespaces/shop/deployments/web", "/api/v1/namespaces/x/pods/y/eviction"} {
+		for _, m := range []string{"POST", "PATCH", "DELETE", "PUT", "GET"} {
+			f.Add(m, p)
+		}
+	}
+	f.Fuzz(func(t *testing.T, method, path string) {
+		if refusedToWriter(method, path) != "" {
+			return
+		}
+		parts := strings.Split(strings.Trim(path, "/"), "/")
+		if method == "GET" || method == "HEAD" {
+			if refusedToReader(method, path) != "" {
+				t.Fatalf("%s %q is let through", method, path)
+			}
+			return
+		}
+		if method != "POST" && method != "PATCH" && method != "DELETE" || slices.Contains(parts, "..") || slices.Contains(parts, "") {
+			t.Fatalf("%s %q is let through", method, path)
+		}
+		if i := slices.Index(parts, "secrets"); i == len(parts)-1 && method == "POST" || i == len(parts)-2 && i > 0 && parts[i-1] != "namespaces" {
+			t.Fatalf("%s %q is let through", method, path)
+		}
+	})
 }
 
 // FuzzRefusedToReader holds the rule from the other side: of what is let
@@ -173,5 +232,56 @@ func TestReaderWritesNothing(t *testing.T) {
 	}
 	if _, ok := c.(*kubernetes.Clientset); !ok {
 		t.Errorf("the client is a %T: this test no longer goes the real way", c)
+	}
+}
+
+// TestWriterMakesNoOtherChange goes through the client that a Writer holds, with
+// credentials that the server refuses nothing.
+func TestWriterMakesNoOtherChange(t *testing.T) {
+	var reached []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached = append(reached, r.Method+" "+r.URL.Path)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Success"}`))
+	}))
+	defer srv.Close()
+	a, err := NewWriter(&Cluster{Name: "test", config: &rest.Config{Host: srv.URL}}).as(As{User: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, ctx := a.client, t.Context()
+	patch := func(r rest.Interface, resource string, sub ...string) error {
+		return r.Patch(types.MergePatchType).Namespace("shop").Resource(resource).Name("web").SubResource(sub...).Body([]byte("{}")).Do(ctx).Error()
+	}
+	if err := patch(c.AppsV1().RESTClient(), "deployments"); err != nil || len(reached) != 1 {
+		t.Fatalf("what verbs need does not reach the server: %v", err)
+	}
+	core, rbac := c.CoreV1().RESTClient(), c.RbacV1().RESTClient()
+	post := func(r rest.Interface, resource string, sub ...string) error {
+		return r.Post().Namespace("shop").Resource(resource).Name("web").SubResource(sub...).Body([]byte("{}")).Do(ctx).Error()
+	}
+	for name, do := range map[string]func() error{
+		"reading a Secret": func() error { _, err := c.CoreV1().Secrets("shop").Get(ctx, "db", metav1.GetOptions{}); return err },
+		"listing Secrets":  func() error { _, err := c.CoreV1().Secrets("").List(ctx, metav1.ListOptions{}); return err },
+		"watching Secrets": func() error { _, err := c.CoreV1().Secrets("").Watch(ctx, metav1.ListOptions{}); return err },
+		"a Secret":         func() error { return patch(core, "secrets") },
+		"a ConfigMap":      func() error { return patch(core, "configmaps") },
+		"rights":           func() error { return patch(rbac, "roles") },
+		"exec":             func() error { return post(core, "pods", "exec") },
+		"attach":           func() error { return post(core, "pods", "attach") },
+		"portforward":      func() error { return post(core, "pods", "portforward") },
+		"proxy":            func() error { return post(core, "services", "proxy") },
+		"a token":          func() error { return post(core, "serviceaccounts", "token") },
+		"ephemeral":        func() error { return patch(core, "pods", "ephemeralcontainers") },
+		"many at once": func() error {
+			return c.CoreV1().Pods("shop").DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+		},
+	} {
+		if err := do(); fault.KindOf(err) != fault.Refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(reached) != 1 {
+		t.Errorf("these reached the server: %q", reached[1:])
 	}
 }
