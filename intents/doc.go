@@ -39,7 +39,8 @@
 //
 // # How a sentence is read
 //
-// All templates are compiled into one automaton. A sentence becomes a lattice
+// All templates are compiled into one automaton, which follows those that begin
+// alike together for their first words. A sentence becomes a lattice
 // of words and typed spans (numbers, versions, names of the inventory), and the
 // cheapest path through both wins: every word must be accounted for, polite
 // words cost little, a repaired word more, a name nobody knows most. The

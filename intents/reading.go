@@ -32,6 +32,7 @@ type reading struct {
 	work     int                  // threads followed: what it took to read the sentence
 	searches int                  // readings tried: what is left out and put together is bounded
 	nearby   map[nearKey]nearName // repairs of names, tried once a sentence
+	repaired map[string][]int32   // the same of template words
 
 	tokens  []token
 	words   [][]wordReading
@@ -100,6 +101,7 @@ func (r *Recognizer) release(rd *reading) {
 	rd.threads = rd.threads[:0]
 	rd.inv, rd.tokens, rd.open, rd.text = nil, nil, Expect{}, ""
 	clear(rd.nearby)
+	clear(rd.repaired)
 	clear(rd.spans)
 	r.scratch.Put(rd)
 }
@@ -235,12 +237,12 @@ func (rd *reading) search(start int32) []parsed {
 			for _, w := range rd.words[pos] {
 				from, to := a.follow(t.node, w.id)
 				for i := from; i < to; i++ {
-					e := &a.wordEdges[i]
-					if a.follows[e.to]&rd.ahead[pos+1] == 0 {
+					e := a.wordEdges[i]
+					if a.follows[e.to()]&rd.ahead[pos+1] == 0 {
 						continue
 					}
 					w2 := next
-					w2.node, w2.set = e.to, e.set
+					w2.node, w2.set = e.to(), e.set()
 					w2.cost += w.cost
 					w2.literals++
 					w2.word = w.id + 1
@@ -248,22 +250,23 @@ func (rd *reading) search(start int32) []parsed {
 				}
 			}
 			for i := node.slots; i < nodeEnd.slots; i++ {
-				e := &a.slotEdges[i]
-				none := &rd.none[pos][e.typ>>6&1]
-				if *none&(1<<(e.typ&63)) != 0 {
+				e := a.slotEdges[i]
+				typ := e.typ()
+				none := &rd.none[pos][typ>>6&1]
+				if *none&(1<<(typ&63)) != 0 {
 					continue
 				}
-				spans := rd.typed(e.typ, pos)
-				if len(spans) == 0 && e.typ < 128 {
-					*none |= 1 << (e.typ & 63)
+				spans := rd.typed(typ, pos)
+				if len(spans) == 0 && typ < 128 {
+					*none |= 1 << (typ & 63)
 					continue
 				}
 				for _, s := range spans {
-					if a.follows[e.to]&rd.ahead[s.end] == 0 {
+					if a.follows[e.to()]&rd.ahead[s.end] == 0 {
 						continue
 					}
 					w2 := next
-					w2.node, w2.set, w2.edge, w2.val = e.to, e.set, i+1, s.val
+					w2.node, w2.set, w2.edge, w2.val = e.to(), e.set(), i+1, s.val
 					w2.cost += s.cost
 					w2.unsure = s.unsure
 					w2.known = w2.known || s.known || namesSomething(s.val)
@@ -639,7 +642,13 @@ const maxRepairs = 3
 // misspellings: "scaled" is not "scale" but the past.
 func (rd *reading) repairWord(text string) []int32 {
 	r := rd.r
-	if !rd.loose || len(text) < 4 || r.noFix[text] || r.never[text] || !hasLetter(text) || rd.fuzzy >= maxFuzzy || strings.ContainsAny(text, "0123456789/:.@") {
+	if !rd.loose {
+		return nil
+	}
+	if words, tried := rd.repaired[text]; tried {
+		return words
+	}
+	if len(text) < 4 || r.noFix[text] || r.never[text] || !hasLetter(text) || rd.fuzzy >= maxFuzzy || strings.ContainsAny(text, "0123456789/:.@") {
 		return nil
 	}
 	if rd.inv != nil {
@@ -675,8 +684,12 @@ func (rd *reading) repairWord(text string) []int32 {
 		}
 	}
 	if len(words) > maxRepairs {
-		return nil
+		words = nil
 	}
+	if rd.repaired == nil {
+		rd.repaired = map[string][]int32{}
+	}
+	rd.repaired[text] = words
 	return words
 }
 

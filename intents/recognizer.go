@@ -76,10 +76,12 @@ type Recognizer struct {
 }
 
 // NewRecognizer compiles a catalogue.
-func NewRecognizer(c *Catalogue) *Recognizer {
+func NewRecognizer(c *Catalogue) *Recognizer { return newRecognizer(c, mergedWords) }
+
+func newRecognizer(c *Catalogue, merged int) *Recognizer {
 	w := &c.words
 	r := &Recognizer{
-		c: c, a: compile(c),
+		c: c, a: compile(c, merged),
 		lead: newPhrases(w.lead), filler: newPhrases(w.filler), tail: newPhrases(w.tail), reason: newPhrases(w.reason),
 		guardS: newPhrases(w.guardStart), guardA: newPhrases(w.guardAnywhere), chain: newPhrases(w.chain), correction: newPhrases(w.correction), asideVerbs: newPhrases(w.asideVerbs), unguarded: newPhrases(w.unguarded), heardAs: &phrases{}, asideNever: newPhrases(w.asideNever), asideStart: set(w.asideStart),
 		article: newPhrases(w.article), before: newPhrases(w.kindBefore), after: newPhrases(w.kindAfter), and: newPhrases(w.and),

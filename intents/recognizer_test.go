@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -234,5 +236,27 @@ func TestImageNamedLikeWorkload(t *testing.T) {
 	want := Slots{"targets": []string{"nginx"}, "image": "nginx:1.27"}
 	if diff := cmp.Diff(want, got.Slots); got.Intent != "deploy" || got.Ask != "" || len(got.Candidates) > 0 || diff != "" {
 		t.Errorf("%s %v %s", got.Intent, got.Candidates, diff)
+	}
+}
+
+// TestMergedNodes holds that templates followed together mean what they mean
+// when each is followed by itself, and are less to follow.
+func TestMergedNodes(t *testing.T) {
+	r, inv := testRecognizer(t), fixture(t)
+	apart := newRecognizer(r.c, 0)
+	tests, never := ownSet(t)
+	var work, workApart int
+	for _, l := range slices.Concat(tests, never) {
+		var e, a Explanation
+		got, _ := r.recognize(l.text, inv, l.open, &e)
+		want, _ := apart.recognize(l.text, inv, l.open, &a)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q reads as %+v, and apart as %+v", l.at, l.text, got, want)
+		}
+		work, workApart = work+e.work, workApart+a.work
+	}
+	t.Logf("%d threads, apart %d", work, workApart)
+	if work*2 > workApart {
+		t.Errorf("%d threads, and apart %d", work, workApart)
 	}
 }
