@@ -30,7 +30,8 @@ type Inventory struct {
 func NewInventory(d InventoryData) *Inventory {
 	inv := &Inventory{data: d.clone()}
 	costs := newSoundCosts()
-	for _, x := range [...]*nameIndex{&inv.workloads, &inv.namespaces, &inv.nodes, &inv.clusters, &inv.alerts, &inv.containers, &inv.tags} {
+	indexes := [...]*nameIndex{&inv.workloads, &inv.namespaces, &inv.nodes, &inv.clusters, &inv.alerts, &inv.containers, &inv.tags}
+	for _, x := range indexes {
 		x.costs = costs
 	}
 	for _, w := range d.Workloads {
@@ -55,6 +56,9 @@ func NewInventory(d InventoryData) *Inventory {
 	}
 	for _, alias := range slices.Sorted(maps.Keys(d.ClusterAliases)) {
 		inv.clusters.add(alias, d.ClusterAliases[alias])
+	}
+	for _, x := range indexes {
+		x.sortSounds()
 	}
 	return inv
 }
@@ -92,7 +96,7 @@ type nameIndex struct {
 	// name with the same letter first and second is in the first alone.
 	byFirst, bySecond map[startKey][]int32
 	starts            map[startKey]bool // first two letters of names
-	bySound           map[soundKey][]int32
+	bySound           map[soundKey][]soundName
 	costs             *soundCosts
 	maxLen            int
 	bySuffix          map[string][]int32 // single words of a name → entries
@@ -109,8 +113,6 @@ type indexedName struct {
 	canonical string
 	mask      uint64 // letters that occur
 	digits    string
-	sound     string
-	counts    soundCounts
 	clash     bool // several canonical names squash to the same
 }
 
@@ -120,7 +122,7 @@ func (x *nameIndex) add(said, canonical string) {
 		return
 	}
 	if x.exact == nil {
-		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[soundKey][]int32{}
+		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[soundKey][]soundName{}
 		x.starts = map[startKey]bool{}
 		x.byFirst, x.bySecond = map[startKey][]int32{}, map[startKey][]int32{}
 	}
@@ -150,7 +152,7 @@ func (x *nameIndex) put(key, canonical string) {
 	}
 	i := int32(len(x.names))
 	sound := soundOf(key)
-	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key), sound: sound, counts: countSounds(sound)})
+	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key)})
 	if len(key) > 1 {
 		x.starts[startKey{int(key[1]), key[0]}] = true
 	} else {
@@ -163,7 +165,7 @@ func (x *nameIndex) put(key, canonical string) {
 		x.bySecond[second] = append(x.bySecond[second], i)
 	}
 	at := soundKey{len(sound), firstClass(sound)}
-	x.bySound[at] = append(x.bySound[at], i)
+	x.bySound[at] = append(x.bySound[at], soundName{sound: sound, counts: countSounds(sound), name: i})
 	x.exact[key] = i
 	x.byLength[len(key)] = append(x.byLength[len(key)], i)
 	x.maxLen = max(x.maxLen, len(key))

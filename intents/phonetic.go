@@ -1,6 +1,9 @@
 package intents
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // maxSound is the distance, as a share of the longer sound, up to which a name
 // may have been misheard. At 0.30 thirty noisy names were told apart with none
@@ -206,35 +209,61 @@ func newSoundCosts() *soundCosts {
 // maxSoundEdits bounds the distance in hundredths, however long a name is.
 const maxSoundEdits = 200
 
-// distance is the weighted edit distance of two sounds in hundredths of a
-// sound; above limit it stops and returns more than limit.
-func (t *soundCosts) distance(a, b string, limit int) int {
-	if len(a) > 40 || len(b) > 40 {
-		return limit + 1
+// maxSoundLen bounds the sounds that are compared.
+const maxSoundLen = 40
+
+// soundRows compares one sound with others, one after the other, by the
+// weighted edit distance in hundredths of a sound. What a sound has in common
+// with the beginning of the one before is not reckoned again.
+type soundRows struct {
+	costs *soundCosts
+	said  string
+	rows  [maxSoundLen + 1][maxSoundLen + 1]int32
+	good  int // rows that are reckoned
+	over  int // the row from which on all is above the limit, 0 for none
+}
+
+func (t *soundRows) start(costs *soundCosts, said string) {
+	t.costs, t.said = costs, said
+	for j := 1; j <= len(said); j++ {
+		t.rows[0][j] = t.rows[0][j-1] + int32(costs.drop[said[j-1]&127])
 	}
-	var rows [2][41]int
-	prev, cur := &rows[0], &rows[1]
-	for j := 1; j <= len(b); j++ {
-		prev[j] = prev[j-1] + int(t.drop[b[j-1]&127])
+}
+
+// next turns to a sound that begins like the one before in so many places. It
+// reports whether that beginning is too far away already.
+func (t *soundRows) next(alike int) (over bool) {
+	t.good = min(t.good, alike)
+	if t.over > t.good {
+		t.over = 0
 	}
-	for i := 1; i <= len(a); i++ {
-		c := a[i-1] & 127
-		drop := int(t.drop[c])
-		swap := &t.swap[c]
-		cur[0] = prev[0] + drop
-		lowest := cur[0]
-		for j := 1; j <= len(b); j++ {
-			d := b[j-1] & 127
-			v := min(prev[j-1]+int(swap[d]), prev[j]+drop, cur[j-1]+int(t.drop[d]))
-			cur[j] = v
-			lowest = min(lowest, v)
+	return t.over > 0
+}
+
+// distance is that of the sound that next turned to; above limit, which must not
+// grow from one sound to the next, it stops and returns more than limit.
+func (t *soundRows) distance(sound string, limit int32) int32 {
+	n := len(t.said)
+	for i := t.good + 1; i <= len(sound); i++ {
+		c := sound[i-1] & 127
+		drop, swap := int32(t.costs.drop[c]), &t.costs.swap[c]
+		prev, cur := t.rows[i-1][:n+1], t.rows[i][:n+1]
+		left := prev[0] + drop
+		cur[0] = left
+		lowest := left
+		for j := 1; j < len(cur); j++ {
+			d := t.said[j-1] & 127
+			left = min(prev[j-1]+int32(swap[d]), prev[j]+drop, left+int32(t.costs.drop[d]))
+			cur[j] = left
+			lowest = min(lowest, left)
 		}
+		t.good = i
 		if lowest > limit {
+			t.over = i
 			return limit + 1
 		}
-		prev, cur = cur, prev
 	}
-	return prev[len(b)]
+	return t.rows[len(sound)][n]
 }
 
 // soundCounts is how often each class of consonants occurs in a sound, and at
@@ -302,28 +331,57 @@ func (n *soundCounts) apart(o *soundCounts) int {
 	return max(more, less)
 }
 
+// soundName is a name among those that it is looked up with by its sound.
+type soundName struct {
+	sound  string
+	counts soundCounts
+	alike  int8 // in how many places it begins like the one before
+	name   int32
+}
+
+// sortSounds puts names that begin alike next to each other.
+func (x *nameIndex) sortSounds() {
+	for _, list := range x.bySound {
+		slices.SortStableFunc(list, func(a, b soundName) int { return strings.Compare(a.sound, b.sound) })
+		for i := 1; i < len(list); i++ {
+			a, b := list[i-1].sound, list[i].sound
+			for k := 0; k < len(a) && a[k] == b[k]; k++ {
+				list[i].alike++
+			}
+		}
+	}
+}
+
 // sounds finds the one name that key was misheard for. distance is a share of
 // the longer sound. Two names that sound about as near are none.
 func (x *nameIndex) sounds(key string, furthest float32) (name string, distance float32, ok bool) {
 	said := soundOf(key)
-	if len(said) < 3 {
+	if len(said) < 3 || len(said) > maxSoundLen {
 		return "", 0, false
 	}
 	counts := countSounds(said)
 	best, second := 1000, 1000
 	first := firstClass(said)
-	for l := max(2, len(said)-4); l <= len(said)+4; l++ {
-		for _, i := range x.bySound[soundKey{l, first}] {
-			n := &x.names[i]
-			longer := max(l, len(said))
-			limit := min(int(100*(furthest+soundMargin)*float32(longer))+1, maxSoundEdits, (best+int(100*soundMargin)+1)*longer)
-			if n.counts.apart(&counts)*60 > limit {
+	var rows soundRows
+	rows.start(x.costs, said)
+	for l := max(2, len(said)-4); l <= min(len(said)+4, maxSoundLen); l++ {
+		longer := max(l, len(said))
+		rows.next(0)
+		list := x.bySound[soundKey{l, first}]
+		for i := range list {
+			s := &list[i]
+			if rows.next(int(s.alike)) {
 				continue
 			}
-			d := x.costs.distance(n.sound, said, limit)
+			limit := min(int(100*(furthest+soundMargin)*float32(longer))+1, maxSoundEdits, (best+int(100*soundMargin)+1)*longer)
+			if s.counts.apart(&counts)*60 > limit {
+				continue
+			}
+			d := int(rows.distance(s.sound, int32(limit)))
 			if d > limit {
 				continue
 			}
+			n := &x.names[s.name]
 			share := d / longer // hundredths
 			switch {
 			case n.canonical == name:
