@@ -83,6 +83,7 @@ var commands = map[string]command{
 	"hear":             {"hear REGEXP", 1, 1, true, hear},
 	"speech":           {"speech REGEXP", 1, 1, true, speech},
 	"shown":            {"shown REGEXP", 1, 1, true, shown},
+	"remember":         {"remember NAME REGEXP", 2, 2, false, remember},
 	"expect":           {"expect WORD", 1, 1, false, expect},
 	"fault":            {"fault KIND", 1, 1, false, faultKind},
 	"outcome":          {"outcome WORD [REGEXP]", 1, 2, false, outcome},
@@ -212,6 +213,24 @@ func shown(s *script, _ *testscript.TestScript, neg bool, args []string) error {
 		}
 	}
 	return matches(b.String(), args[0], neg)
+}
+
+// remember keeps what a part of the last answer matched, for $NAME.
+func remember(s *script, ts *testscript.TestScript, _ bool, args []string) error {
+	r, err := s.answer()
+	if err != nil {
+		return err
+	}
+	re, err := pattern(args[1])
+	if err != nil {
+		return err
+	}
+	m := re.FindStringSubmatch(r.Text)
+	if len(m) != 2 {
+		return fmt.Errorf("this has nothing of %s:\n%s", args[1], r.Text)
+	}
+	ts.Setenv(args[0], m[1])
+	return nil
 }
 
 func expect(s *script, _ *testscript.TestScript, _ bool, args []string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 
@@ -69,6 +70,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
 	crew := skill.NewCrew(fleet, ledger, catalogue)
 	handlers := crew.Handlers()
+	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

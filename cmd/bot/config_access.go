@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -103,4 +104,28 @@ func (c Config) people() []access.Person {
 		out[i] = access.Person{Name: p.Name, Speakers: p.Speakers, User: p.User, Groups: p.Groups, Write: p.Write, PINHash: p.PINHash}
 	}
 	return out
+}
+
+// atTerminal is the person at this terminal, who acts with their own
+// kubeconfig: its cluster has the last word. Rules may know them by the name and
+// the groups that the configuration gives them.
+func (c Config) atTerminal(me access.Speaker) access.Person {
+	p := access.Person{Name: me.Name}
+	for _, o := range c.people() {
+		if slices.Contains(o.Speakers, me.Key()) {
+			p = o
+		}
+	}
+	p.Speakers, p.User, p.Write, p.Own = []string{me.Key()}, "", true, true
+	return p
+}
+
+// everybody is who the configuration knows, and the person at this terminal.
+func (c Config) everybody() []access.Person {
+	me := c.atTerminal(self())
+	all := c.people()
+	if !slices.ContainsFunc(all, func(p access.Person) bool { return p.Name == me.Name }) {
+		all = append(all, me)
+	}
+	return all
 }

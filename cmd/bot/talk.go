@@ -102,8 +102,7 @@ func (f *talkFlags) with(cmd *cobra.Command, e *env, conversation string, oneTur
 		}
 	}
 	me := self()
-	// The person's own kubeconfig is their authority; the cluster has the last word.
-	people := []access.Person{{Name: me.Name, Speakers: []string{me.Key()}, Write: true, Own: true}}
+	people := []access.Person{c.atTerminal(me)}
 	a, err := newApp(ctx, c, e.getenv, appOptions{people: people, readOnly: f.readOnly, oneTurn: oneTurn}, log)
 	if err != nil {
 		return err

@@ -123,20 +123,23 @@ func (g *Guard) CheckPIN(ctx context.Context, p Person, pin Hidden) error {
 	case 0:
 		return locked()
 	case 1:
-		return fault.New(fault.Refused, "That is not your PIN. One try is left.")
+		return &PINError{fault.New(fault.Refused, "That is not your PIN. One try is left."), false}
 	}
-	return fault.New(fault.Refused, "That is not your PIN. %d tries are left.", left)
+	return &PINError{fault.New(fault.Refused, "That is not your PIN. %d tries are left.", left), false}
 }
 
 func locked() error {
-	return &LockedError{fault.New(fault.Refused, "That was the wrong PIN too often, so I take none for %d minutes.", int(Lockout.Minutes()))}
+	return &PINError{fault.New(fault.Refused, "That was the wrong PIN too often, so I take none for %d minutes. Nothing was done.", int(Lockout.Minutes())), true}
 }
 
-// LockedError says that no PIN is taken for a while.
-type LockedError struct{ err error }
+// PINError says that a PIN was wrong.
+type PINError struct {
+	err    error
+	Locked bool // and that none is taken for a while
+}
 
 // Error gives the text for logs.
-func (e *LockedError) Error() string { return e.err.Error() }
+func (e *PINError) Error() string { return e.err.Error() }
 
 // Unwrap gives the sentence.
-func (e *LockedError) Unwrap() error { return e.err }
+func (e *PINError) Unwrap() error { return e.err }

@@ -171,51 +171,41 @@ func (l *Ledger) begin(ctx context.Context, e Entry, by access.Speaker) (Entry, 
 	return e, nil
 }
 
-// Approve is somebody's agreement to what somebody else asked for and said yes
-// to. shown is the digest of what they were shown.
-func (l *Ledger) Approve(ctx context.Context, id, shown string, by access.Speaker) (Entry, error) {
-	e, err := l.Entry(ctx, id)
-	if err != nil {
-		return e, err
+// MayApprove says whether somebody may approve an entry, with the reason if not.
+func (l *Ledger) MayApprove(ctx context.Context, e Entry, by access.Speaker) error {
+	_, _, err := l.mayApprove(ctx, e, by)
+	return err
+}
+
+// mayApprove returns the entry with the policy's word of now, and the approval
+// that somebody may give it.
+func (l *Ledger) mayApprove(ctx context.Context, e Entry, by access.Speaker) (Entry, Approval, error) {
+	now := time.Now()
+	if l.writer == nil {
+		return e, Approval{}, l.MayChange(ctx, by)
 	}
 	who, ok, err := l.access.Who(ctx, by)
-	if err != nil {
-		return e, err
-	}
-	now := time.Now()
 	switch {
-	case l.writer == nil:
-		return e, l.MayChange(ctx, by)
+	case err != nil:
+		return e, Approval{}, err
 	case !ok:
-		return e, fault.New(fault.Refused, "I do not know who you are, so you cannot approve: nobody has linked %s to a person.", by.Key())
+		return e, Approval{}, fault.New(fault.Refused, "I do not know who you are, so you cannot approve: nobody has linked %s to a person.", by.Key())
 	case e.State == Proposed:
-		return e, fault.New(fault.Refused, "%s has not said yes to that yet, so there is nothing to approve.", e.Person)
+		return e, Approval{}, fault.New(fault.Refused, "%s has not said yes to that yet, so there is nothing to approve.", e.Person)
 	case e.State == Expired || e.State == Waiting && now.After(e.Expires):
-		if e.State == Waiting {
-			if e, err = l.swap(ctx, e, Expired); err != nil {
-				return e, err
-			}
-		}
-		return e, fault.New(fault.Refused, "That waited for an approval too long. %s has to ask again.", e.Person)
+		return e, Approval{}, fault.New(fault.Refused, "That waited for an approval too long. %s has to ask again.", e.Person)
 	case e.State != Waiting:
-		return e, fault.New(fault.Refused, "That is decided already.")
+		return e, Approval{}, fault.New(fault.Refused, "That is decided already.")
 	case who.Name == e.Person || by.Key() == e.Speaker.Key():
-		return e, fault.New(fault.Refused, "You asked for it yourself, so somebody else has to approve it: %s.", e.WaitsFor())
-	}
-	sum, err := digest(e.Steps)
-	if err != nil {
-		return e, err
-	}
-	if sum != e.Digest || shown != sum {
-		return e, fault.New(fault.Refused, "That is not what was shown to you, so your approval does not count. Ask for it to be read again.")
+		return e, Approval{}, fault.New(fault.Refused, "You asked for it yourself, so somebody else has to approve it: %s.", e.WaitsFor())
 	}
 	asker, err := l.access.Writer(ctx, e.Speaker)
 	if err != nil {
-		return e, err
+		return e, Approval{}, err
 	}
 	e.Verdict = l.access.Judge(e.Speaker, asker, e.acts(), now)
 	if err := e.Verdict.Refusal(); err != nil {
-		return e, err
+		return e, Approval{}, err
 	}
 	var rules []string
 	for _, a := range e.open() {
@@ -224,10 +214,32 @@ func (l *Ledger) Approve(ctx context.Context, id, shown string, by access.Speake
 		}
 	}
 	if len(rules) == 0 && len(e.open()) > 0 {
-		return e, fault.New(fault.Refused, "You may not approve that here; %s may.", e.WaitsFor())
+		return e, Approval{}, fault.New(fault.Refused, "You may not approve that here; %s may.", e.WaitsFor())
 	}
-	e.Approvals = append(slices.Clone(e.Approvals), Approval{Person: who.Name, Speaker: by, Rules: rules, Digest: sum, At: now})
-	l.log.InfoContext(ctx, "approved", "action", id, "by", by.Key(), "person", who.Name)
+	return e, Approval{Person: who.Name, Speaker: by, Rules: rules, Digest: e.Digest, At: now}, nil
+}
+
+// Approve is somebody's agreement to what somebody else asked for and said yes
+// to. shown is the digest of what they were shown: what is another proposal
+// since then is not approved by it.
+func (l *Ledger) Approve(ctx context.Context, id, shown string, by access.Speaker) (Entry, error) {
+	e, err := l.Entry(ctx, id)
+	if err != nil {
+		return e, err
+	}
+	e, approval, err := l.mayApprove(ctx, e, by)
+	if err != nil {
+		return e, err
+	}
+	sum, err := digest(e.Steps)
+	if err != nil {
+		return e, err
+	}
+	if sum != e.Digest || shown != sum {
+		return e, fault.New(fault.Refused, "That is not what was shown to you, so your approval does not count. Ask for it to be read again.")
+	}
+	e.Approvals = append(slices.Clone(e.Approvals), approval)
+	l.log.InfoContext(ctx, "approved", "action", id, "by", by.Key(), "person", approval.Person)
 	if len(e.open()) > 0 {
 		return l.swap(ctx, e, Waiting)
 	}

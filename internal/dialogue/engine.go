@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 )
 
@@ -74,6 +75,8 @@ type Turn struct {
 	Request Request
 	Intent  intents.Intent
 	Session *Session
+	// Secret is the PIN or code that was said, which stands nowhere else.
+	Secret access.Hidden
 
 	catalogue *intents.Catalogue
 	heard     Heard
@@ -165,7 +168,10 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 		if r.Fault != "" {
 			s.LastOutcome = OutcomeFailed
 		}
-		plain := r
+		plain, err := e.kept(r)
+		if err != nil {
+			return Reply{}, nil, false, err
+		}
 		s.LastReply = &plain
 	}
 	if req.Pull {
@@ -176,11 +182,28 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 	if r, err = e.remind(t, r, pending); err != nil {
 		return Reply{}, nil, false, err
 	}
+	keep, err := e.kept(r)
+	if err != nil {
+		return Reply{}, nil, false, err
+	}
 	if e.listener != nil {
-		t.heard.Request, t.heard.Reply = req, r
+		t.heard.Request, t.heard.Reply = t.Request, keep // the turn's own: it has no secret in it
 		e.listener.Listen(ctx, t.heard)
 	}
-	return finish(r), s, false, e.save(ctx, req, s, finish(r))
+	return finish(r), s, false, e.save(ctx, req, s, finish(keep))
+}
+
+// kept is an answer as it may be remembered, and given again.
+func (e *Engine) kept(r Reply) (Reply, error) {
+	if !r.Private {
+		return r, nil
+	}
+	w, err := Word(e.catalogue, "private", nil)
+	if err != nil {
+		return r, err
+	}
+	r.Private, r.Speech, r.Text, r.Blocks = false, w.Speech, w.Text, nil
+	return finish(r), nil
 }
 
 // remind ends an answer with word of the proposal that was open before and
@@ -207,6 +230,9 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	if t.Request.Confirm != "" {
 		t.Intent = intents.Intent{Name: "confirm", Slots: intents.Slots{}}
 		return e.handle(ctx, t)
+	}
+	if r, ok, err := e.secret(ctx, t); ok || err != nil {
+		return r, err
 	}
 	open := t.Session.expect()
 	res, inv, unknown := e.recognize(ctx, t.Request.Text, t.Session.Cluster, open)

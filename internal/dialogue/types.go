@@ -48,9 +48,11 @@ const (
 
 // What a reply may wait for, besides the name of a slot that is asked for.
 const (
-	ExpectNone    = "none"
-	ExpectConfirm = "confirm" // yes or no to the proposal
-	ExpectChoice  = "choice"  // one of Choices
+	ExpectNone     = "none"
+	ExpectConfirm  = "confirm"  // yes or no to the proposal
+	ExpectChoice   = "choice"   // one of Choices
+	ExpectApproval = "approval" // somebody else's, wherever they talk
+	ExpectPIN      = "pin"      // the speaker's PIN, which is not to be shown nor kept
 )
 
 // Reply is an answer: Speech for the ear, Text and Blocks for the eye. Its JSON
@@ -67,6 +69,7 @@ type Reply struct {
 	Proposal     *Proposal     `json:"proposal"`
 	Outcome      Outcome       `json:"outcome"`
 	Fault        fault.Kind    `json:"fault,omitempty"` // why nothing was done, where that is so
+	Private      bool          `json:"-"`               // its words are given once and kept nowhere
 }
 
 // Block is something for the eye beside the text.

@@ -25,10 +25,16 @@ func (c *Crew) confirm(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
+	if e.State == action.Waiting && id == t.Session.Pending && e.Speaker.Key() != t.Request.Speaker.Key() {
+		return c.agree(ctx, t, e) // it was read to them for that
+	}
 	if e.Conversation != t.Request.Conversation {
 		return dialogue.Reply{}, fault.New(fault.Refused, "That was asked in another conversation, so it can only be answered there.")
 	}
-	e, err = c.ledger.Decide(ctx, id, action.Decision{By: t.Request.Speaker, Yes: true})
+	e, r, asked, err := c.decide(ctx, t, id)
+	if asked {
+		return r, err
+	}
 	if id == t.Session.Pending && (e.State == action.Expired || err == nil) {
 		t.Session.Close()
 	}
@@ -36,11 +42,14 @@ func (c *Crew) confirm(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 		return dialogue.Reply{}, err
 	}
 	t.Session.LastAction = e.ID
+	if e.State == action.Waiting {
+		return c.waits(t, e)
+	}
 	say, err := c.phrases(e, "started.")
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
-	r := dialogue.Reply{Speech: upper(say.Speech) + ".", Text: upper(say.Text) + " …", Proposal: proposal(e), Outcome: dialogue.OutcomePending}
+	r = dialogue.Reply{Speech: upper(say.Speech) + ".", Text: upper(say.Text) + " …", Proposal: proposal(e), Outcome: dialogue.OutcomePending}
 	if e.State.Ended() { // said yes to twice
 		told, err := c.told(e)
 		if err != nil {
@@ -58,6 +67,9 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 		key := "deny.nothing"
 		if s.LastAction != "" {
 			e, err := c.ledger.Entry(ctx, s.LastAction)
+			if err == nil && e.State == action.Waiting {
+				return c.withdraw(ctx, t, e.ID)
+			}
 			if err == nil && !e.State.Ended() {
 				key = "deny.running"
 				if len(e.Rest()) > 0 {
@@ -68,11 +80,20 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 		s.Question = nil
 		return t.Reply(key, nil)
 	}
-	e, err := c.ledger.Decide(ctx, s.Pending, action.Decision{By: t.Request.Speaker})
+	if e, err := c.ledger.Entry(ctx, s.Pending); err == nil && e.State == action.Waiting && e.Conversation != t.Request.Conversation {
+		s.Close()
+		return t.Reply("approve.not", nil)
+	}
+	return c.withdraw(ctx, t, s.Pending)
+}
+
+// withdraw says no to a proposal.
+func (c *Crew) withdraw(ctx context.Context, t *dialogue.Turn, id string) (dialogue.Reply, error) {
+	e, err := c.ledger.Decide(ctx, id, action.Decision{By: t.Request.Speaker})
 	if err != nil && e.State != action.Expired {
 		return dialogue.Reply{}, err
 	}
-	s.Close()
+	t.Session.Close()
 	var left []string
 	for _, o := range targets(e) {
 		left = append(left, o.Name)

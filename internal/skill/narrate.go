@@ -145,6 +145,9 @@ func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
 			at = *s
 		}
 		say, err = c.catalogue.Say("outcome."+string(e.State), c.stepData(at))
+	case action.Expired:
+		r.Outcome, r.Fault = dialogue.OutcomeFailed, fault.Refused
+		say, err = c.catalogue.Say("outcome.expired", c.stepData(e.Steps[0]))
 	case action.Stopped:
 		r.Outcome = dialogue.OutcomeFailed
 		say, err = c.stopped(e)
@@ -156,6 +159,11 @@ func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
 		say, err = c.catalogue.Say("outcome.dropped", c.stepData(e.Steps[0]))
 	}
 	r.Speech, r.Text = say.Speech, say.Text
+	if by := e.Approvers(); err == nil && len(by) > 0 {
+		if say, err = c.catalogue.Say("approved.by", dialogue.Data{"Names": by}); err == nil {
+			r.Speech, r.Text = r.Speech+" "+say.Speech, r.Text+" "+say.Text
+		}
+	}
 	return r, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/firstmate-ops/firstmate/intents"
+	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/kube"
@@ -98,6 +99,9 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 		t.Session.LastWrite, t.Session.ReadLast = &in, false
 	}
 	t.Session.Focus(targets(e)...)
+	if e.Verdict.Kind == access.Allow && len(p.warnings) == 0 && e.State == action.Proposed {
+		return c.confirm(ctx, t) // the policy wants no yes, and there is nothing to be warned of
+	}
 	return r, nil
 }
 
@@ -129,7 +133,12 @@ func (c *Crew) readback(t *dialogue.Turn, e action.Entry, p plan) (dialogue.Repl
 		speech, text = append(speech, number+upper(phrase.Speech)), append(text, number+upper(phrase.Text))
 	}
 	say := intents.Say{Speech: strings.Join(speech, ". "), Text: strings.Join(text, ".\n")}
-	warnings := p.warnings
+	more, err := c.needs(e)
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	warnings := append(slices.Clone(p.warnings), more...)
+	data["Warned"] = len(warnings) > 0 || p.after != nil
 	if p.after != nil {
 		w, err := c.catalogue.Say("chain.after", dialogue.Data{"Count": len(p.after.Asked)})
 		if err != nil {

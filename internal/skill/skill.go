@@ -52,8 +52,15 @@ type Ledger interface {
 	Propose(ctx context.Context, p action.Proposal) (action.Entry, error)
 	Decide(ctx context.Context, id string, d action.Decision) (action.Entry, error)
 	CallOff(ctx context.Context, id string, by access.Speaker) ([]action.Step, error)
+	approver
 	Entry(ctx context.Context, id string) (action.Entry, error)
 	LastChange(ctx context.Context, conversation string) (action.Entry, bool, error)
+}
+
+type approver interface {
+	MayApprove(ctx context.Context, e action.Entry, by access.Speaker) error
+	Approve(ctx context.Context, id, shown string, by access.Speaker) (action.Entry, error)
+	Awaiting(ctx context.Context, f func(action.Entry) bool) error
 }
 
 // Crew does what the intents ask for.
@@ -73,7 +80,7 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
 		"chain": c.chain, "status": c.status, "list": c.list,
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
-		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo,
+		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo, "approve": c.approve,
 		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
 	}
 	out := make(map[string]dialogue.Handler, len(h))
