@@ -8,6 +8,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -38,7 +40,7 @@ import (
 // ways are the functions that make something that holds a connection. What they
 // return is gone through method by method, whatever it has.
 func ways() []string {
-	return []string{"Connect", "NewFleet", "NewReader", "NewWriter"}
+	return []string{"Connect", "NewElector", "NewFleet", "NewReader", "NewWriter"}
 }
 
 // TestEveryWayIsTried finds the exported functions and methods through which a
@@ -48,7 +50,7 @@ func TestEveryWayIsTried(t *testing.T) {
 	held := holders(files)
 	var makers []string
 	tried := map[string]bool{}
-	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}} {
+	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}, &kube.Elector{}} {
 		tried[reflect.TypeOf(v).Elem().Name()] = true
 	}
 	for _, f := range files {
@@ -168,7 +170,7 @@ func newWire(t *testing.T) *wire {
 	rc := get[*rest.Config](t)(clientcmd.BuildConfigFromFlags("", sandbox.Kubeconfig))
 	rt := get[http.RoundTripper](t)(rest.TransportFor(rc))
 	proxy := httputil.NewSingleHostReverseProxy(get[*url.URL](t)(url.Parse(rc.Host)))
-	proxy.Transport, proxy.FlushInterval = rt, -1
+	proxy.Transport, proxy.FlushInterval, proxy.ErrorLog = rt, -1, log.New(io.Discard, "", 0) // callers hang up
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.seen = append(w.seen, r.Method+" "+r.URL.Path)
@@ -247,6 +249,31 @@ func TestNoWriterTouchesASecret(t *testing.T) {
 	after := get[*corev1.Secret](t)(admin(t).CoreV1().Secrets(w.namespace).Get(t.Context(), "web", metav1.GetOptions{}))
 	if before.ResourceVersion != after.ResourceVersion {
 		t.Error("the Secret was changed")
+	}
+}
+
+// TestAnElectorHoldsItsLeaseAlone does so with what one of several replicas leads by.
+func TestAnElectorHoldsItsLeaseAlone(t *testing.T) {
+	w := newWire(t)
+	c := get[*kube.Cluster](t)(kube.Connect(w.kubeconfig, "", ""))
+	lease := "/apis/coordination.k8s.io/v1/namespaces/" + w.namespace + "/leases"
+	e := get[*kube.Elector](t)(kube.NewElector(c, "firstmate", "a", nil, discard))
+	everyMethod(t, w, e, variants(w.namespace)[:3], func(request string) string {
+		if slices.Contains([]string{"POST " + lease, "GET " + lease + "/firstmate", "PUT " + lease + "/firstmate"}, request) {
+			return ""
+		}
+		return "it is not about its Lease"
+	})
+	for _, name := range []string{"../../secrets/web", "firstmate/../../../secrets/web"} {
+		e := get[*kube.Elector](t)(kube.NewElector(c, w.namespace+"/"+name, "a", nil, discard))
+		if err := e.Check(t.Context()); err == nil {
+			t.Errorf("%s is a Lease", name)
+		}
+		for _, req := range w.drain() {
+			if why := noSecret(req); why != "" {
+				t.Errorf("%s: %s: %s", name, why, req)
+			}
+		}
 	}
 }
 
@@ -412,8 +439,16 @@ func (h hostile) value(ctx context.Context, t *testing.T, typ reflect.Type, fiel
 		v.Elem().Set(h.value(ctx, t, typ.Elem(), field))
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		v.SetInt(2)
-	case reflect.Uint64, reflect.Float64, reflect.Interface, reflect.Func:
+	case reflect.Uint64, reflect.Float64, reflect.Interface:
 		// nothing
+	case reflect.Func:
+		return reflect.MakeFunc(typ, func([]reflect.Value) []reflect.Value {
+			var out []reflect.Value
+			for i := range typ.NumOut() {
+				out = append(out, reflect.Zero(typ.Out(i)))
+			}
+			return out
+		})
 	case reflect.Bool:
 		v.SetBool(true)
 	default:
