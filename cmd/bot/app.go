@@ -29,12 +29,16 @@ type app struct {
 	compiled  func() // waits until sentences can be read
 	log       *slog.Logger
 	metrics   *metrics
+
+	elector *kube.Elector // nil: this process is the only one
+	notes   chan note     // for other replicas
 }
 
 // appOptions is what a command asks of the app.
 type appOptions struct {
 	people   []access.Person
 	readOnly bool // no Writer is built at all
+	replica  bool // it may be one of several
 	oneTurn  bool // the process lives for one turn: pods are asked for, not watched
 }
 
@@ -77,7 +81,13 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	m := newMetrics()
 	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), missListener(c.Misses, st, catalogue.Vocabulary, log), log)
-	return &app{engine: engine, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}, nil
+	a := &app{engine: engine, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
+	if c.Replicas.Lease != "" && opt.replica {
+		if err := a.replica(c.Replicas.Lease, cluster); err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+	}
+	return a, nil
 }
 
 // compiling is a recogniser that is made while the cluster is being looked at:
@@ -112,7 +122,11 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	narrator := a.metrics.count(skill.NewNarrator(a.crew, a.engine, a.log))
 	var wg sync.WaitGroup
 	var ledgerErr error
-	wg.Go(func() { ledgerErr = a.ledger.Run(ctx, narrator) })
+	wg.Go(func() { a.gossip(ctx) })
+	wg.Go(func() {
+		defer cancel() // without it, nothing that is agreed to would be done
+		ledgerErr = a.carryOut(ctx, func(ctx context.Context) error { return a.ledger.Run(ctx, narrator) })
+	})
 	err = ready(ctx)
 	cancel()
 	wg.Wait()

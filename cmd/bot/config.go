@@ -28,6 +28,7 @@ import (
 type Config struct {
 	Listen     string           `yaml:"listen" doc:"Where bot serve listens. Port 0 takes a free one."`
 	State      StateConfig      `yaml:"state"`
+	Replicas   ReplicasConfig   `yaml:"replicas"`
 	Kubernetes KubernetesConfig `yaml:"kubernetes"`
 	Access     AccessConfig     `yaml:"access"`
 	Web        WebConfig        `yaml:"web"`
@@ -334,6 +335,12 @@ func (c Config) check() error {
 	}
 	if c.State.Path != "" && c.State.Postgres != "" {
 		return fault.New(fault.Usage, "state.path and state.postgres are both set; what I remember is in one place only. Remove one of them.")
+	}
+	if c.Replicas.Lease != "" && c.State.Postgres == "" {
+		return fault.New(fault.Usage, "replicas.lease is for replicas that share a PostgreSQL: set state.postgres too, or remove it.")
+	}
+	if ns, name, ok := strings.Cut(c.Replicas.Lease, "/"); c.Replicas.Lease != "" && (!ok || ns == "" || name == "" || strings.Contains(name, "/")) {
+		return fault.New(fault.Usage, "replicas.lease is a namespace and a name, like firstmate/firstmate, not %q.", c.Replicas.Lease)
 	}
 	if c.Misses.Max < 1 {
 		return fault.New(fault.Usage, "misses.max is how many sentences are kept, at least 1; to keep none, set misses.keep to false.")

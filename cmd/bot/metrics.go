@@ -18,6 +18,8 @@ type metrics struct {
 	registry *prometheus.Registry
 	turns    *prometheus.HistogramVec
 	actions  *prometheus.CounterVec
+	leader   prometheus.Gauge
+	holder   *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -30,8 +32,12 @@ func newMetrics() *metrics {
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firstmate_actions_total", Help: "Changes that ended, by how.",
 		}, []string{"intent", "outcome"}),
+		leader: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firstmate_leader", Help: "Whether this replica carries changes out."}),
+		holder: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "firstmate_leader_info", Help: "Which replica carries changes out, as this one last saw.",
+		}, []string{"holder"}),
 	}
-	m.registry.MustRegister(m.turns, m.actions, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.turns, m.actions, m.leader, m.holder, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -72,4 +78,16 @@ func (c counting) Outcome(ctx context.Context, e action.Entry) error {
 		c.m.actions.WithLabelValues(e.Intent, string(e.State)).Inc()
 	}
 	return err
+}
+
+// leads notes which replica carries changes out; "" is none, or the only one.
+func (m *metrics) leads(holder string, me bool) {
+	m.leader.Set(0)
+	if me {
+		m.leader.Set(1)
+	}
+	m.holder.Reset()
+	if holder != "" {
+		m.holder.WithLabelValues(holder).Set(1)
+	}
 }

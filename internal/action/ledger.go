@@ -92,12 +92,14 @@ type Ledger struct {
 	running int           // entries that are being carried out
 	idle    chan struct{} // closed while nothing is queued or running; nil before the first look
 	wake    chan struct{}
+
+	shared shared
 }
 
 // NewLedger returns a ledger. A nil writer makes it read-only: there is no
 // code path then that changes anything. Nothing is carried out before Run.
 func NewLedger(j Journal, w Writer, watch Watcher, who Access, p Patience, log *slog.Logger) *Ledger {
-	return &Ledger{journal: j, writer: w, watcher: watch, access: who, patience: p, log: log, owner: rand.Text(), wake: make(chan struct{}, 1)}
+	return &Ledger{journal: j, writer: w, watcher: watch, access: who, patience: p, log: log, owner: rand.Text(), wake: make(chan struct{}, 1), shared: newShared()}
 }
 
 // MayChange says whether a speaker may change anything, with the reason if not.
@@ -317,6 +319,9 @@ func (l *Ledger) calledOff(ctx context.Context, e Entry) (bool, error) {
 
 // enqueue hands an entry to Run.
 func (l *Ledger) enqueue(e Entry) {
+	if l.handOver() {
+		return
+	}
 	l.mu.Lock()
 	l.queue = append(l.queue, e)
 	l.busy()
@@ -380,7 +385,8 @@ func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
 	}
 	// Denied and Expired have nobody to tell; other ends are open until told.
 	open := to != Proposed && to != Waiting && to != Denied && to != Expired && !(to.Ended() && e.Told)
-	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, l.owner, leaseLife)
+	owner, lease := l.holder()
+	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, owner, lease)
 	if err != nil {
 		return e, noJournal(err)
 	}
@@ -433,6 +439,7 @@ func left(steps, back []Step) []Step {
 // ends. Then it finishes what is being applied, and leaves the rest to the
 // next process.
 func (l *Ledger) Run(ctx context.Context, r Reporter) error {
+	defer l.runs()()
 	var wg sync.WaitGroup
 	carry := func(e Entry) {
 		l.mu.Lock()
@@ -471,6 +478,8 @@ func (l *Ledger) Run(ctx context.Context, r Reporter) error {
 			l.mu.Unlock()
 			select {
 			case <-l.wake:
+			case <-l.shared.look:
+				woken = false
 			case <-beat.C:
 				woken = false
 			case <-ctx.Done():

@@ -8,6 +8,7 @@ import "sync"
 type Hub struct {
 	mu   sync.Mutex
 	subs map[string]map[*Subscription]struct{}
+	also func(conversation string, e Event) // nil: there are no other processes
 }
 
 // NewHub returns a hub without listeners.
@@ -52,8 +53,7 @@ func (s *Subscription) Close() {
 	close(s.c)
 }
 
-// Publish hands the event to everyone who listens; it never waits.
-func (h *Hub) Publish(conversation string, e Event) {
+func (h *Hub) publish(conversation string, e Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.subs[conversation] {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -41,7 +42,7 @@ func OpenPostgres(ctx context.Context, dsn string) (*Store, error) {
 		return nil, fault.Wrap(errors.New("cannot parse the connection string"), fault.Usage, "state.postgres is a PostgreSQL connection string like postgres://firstmate@db.example:5432/firstmate; what is there cannot be read as one.")
 	}
 	where := fmt.Sprintf("the database %s on %s:%d", conf.ConnConfig.Database, conf.ConnConfig.Host, conf.ConnConfig.Port)
-	s := &Store{}
+	s := &Store{self: rand.Text()}
 	limit, cancel := context.WithTimeout(ctx, postgresLimit)
 	defer cancel()
 	if s.pool, err = openPool(limit, conf, postgresConns); err != nil {

@@ -83,7 +83,10 @@ func (s *Server) follow(ctx context.Context, id string, st *stream, sub *dialogu
 		case <-ctx.Done():
 			return nil
 		case <-beat.C:
-			err = st.write([]byte(": still here\n\n"))
+			// With several replicas, word of an outcome may have been lost.
+			if err = s.engine.Events(ctx, id, st.seen, st.outcome); err == nil {
+				err = st.write([]byte(": still here\n\n"))
+			}
 		case ev, ok := <-sub.C:
 			switch {
 			case !ok:
