@@ -80,7 +80,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	m := newMetrics()
 	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
-	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), missListener(c.Misses, st, catalogue.Vocabulary, log), log)
+	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)
 	a := &app{engine: engine, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
 	if c.Replicas.Lease != "" && opt.replica {
 		if err := a.replica(c.Replicas.Lease, cluster); err != nil {

@@ -52,6 +52,7 @@ type Step struct {
 	Last       kube.Progress `json:"last"`       // as last seen
 	Ready      bool          `json:"ready"`      // rolled out
 	Risk       access.Risk   `json:"risk"`
+	Noted      bool          `json:"noted,omitempty"` // that it was applied is in the audit trail
 }
 
 // Entry is one line of the journal.
@@ -76,6 +77,8 @@ type Entry struct {
 	Seen         time.Time      `json:"seen,omitzero"`  // when somebody last journaled it
 	Ended        time.Time      `json:"ended,omitzero"`
 	Told         bool           `json:"told"` // the outcome was reported
+	By           Decider        `json:"by,omitzero"`
+	Noted        Noted          `json:"noted,omitzero"`
 	// Verdict is what the policy said when it was last asked, and Digest a hash of
 	// what would be done: approvals count for that alone.
 	Verdict   access.Verdict `json:"verdict,omitzero"`
@@ -207,6 +210,7 @@ type Decision struct {
 	By  access.Speaker
 	Yes bool
 	PIN access.Hidden // of the person who says yes, where the policy wants it
+	How string        // for the audit trail: "words", "button"
 }
 
 // StageError is an error about one stage of a proposal that has several.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/audit"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
@@ -29,6 +30,7 @@ type Journal interface {
 	ClaimActions(ctx context.Context, owner string, lease time.Duration) ([][]byte, error)
 	RenewActions(ctx context.Context, owner string, lease time.Duration) error
 	ReleaseActions(ctx context.Context, owner string) error
+	AppendAudit(ctx context.Context, key string, lines ...[]byte) error
 }
 
 // Writer plans and applies changes; *kube.Writer is one.
@@ -146,11 +148,15 @@ func (l *Ledger) Propose(ctx context.Context, p Proposal) (Entry, error) {
 	if e.Digest, err = digest(e.Steps); err != nil {
 		return Entry{}, err
 	}
+	e, lines, err := e.tell(now)
+	if err != nil {
+		return Entry{}, err
+	}
 	data, err := json.Marshal(e)
 	if err != nil {
 		return Entry{}, fmt.Errorf("action: %w", err)
 	}
-	stored, fresh, err := l.journal.CreateAction(ctx, e.ID, e.Key, e.Conversation, string(e.State), data)
+	stored, fresh, err := l.journal.CreateAction(ctx, e.ID, e.Key, e.Conversation, string(e.State), data, lines...)
 	if err != nil {
 		return Entry{}, noJournal(err)
 	}
@@ -236,7 +242,7 @@ func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, erro
 	}
 	switch {
 	case e.State == Waiting && !d.Yes && time.Now().Before(e.Expires):
-		e.Decided = time.Now()
+		e.Decided, e.By = time.Now(), Decider{d.By, person.Name, d.How}
 		return l.swap(ctx, e, Denied)
 	case e.State != Proposed && d.Yes && e.State != Denied && e.State != Expired:
 		return e, nil // said yes before
@@ -254,6 +260,7 @@ func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, erro
 	case d.Yes && d.By.Key() != e.Speaker.Key():
 		return e, fault.New(fault.Refused, "Only the one who asked can say yes to that.")
 	}
+	e.By = Decider{d.By, person.Name, d.How}
 	if !d.Yes {
 		e.Decided = time.Now()
 		return l.swap(ctx, e, Denied)
@@ -293,16 +300,29 @@ func (l *Ledger) CallOff(ctx context.Context, id string, by access.Speaker) ([]S
 		return nil, nil
 	}
 	l.log.InfoContext(ctx, "called off", "action", id, "by", by.Key())
-	return rest, l.callOff(ctx, id, e.Conversation)
+	return rest, l.callOff(ctx, e, by)
 }
 
-func (l *Ledger) callOff(ctx context.Context, id, conversation string) error {
+// callOff journals that an entry is to stop; by is nobody where it is the ledger
+// itself that stops it.
+func (l *Ledger) callOff(ctx context.Context, e Entry, who access.Speaker) error {
+	id, conversation := e.ID, e.Conversation
+	ev := e.event(audit.Stopped, time.Now())
+	person, _, err := l.access.Who(ctx, who)
+	if err != nil {
+		return err
+	}
+	by(&ev, who, person.Name)
+	lines, err := encode(ev)
+	if err != nil {
+		return err
+	}
 	stop := Entry{ID: id + stopSuffix, Key: id + stopSuffix, Conversation: conversation, State: Denied, Created: time.Now(), Told: true}
 	data, err := json.Marshal(stop)
 	if err != nil {
 		return fmt.Errorf("action: %w", err)
 	}
-	if _, _, err := l.journal.CreateAction(ctx, stop.ID, stop.Key, conversation, string(stop.State), data); err != nil {
+	if _, _, err := l.journal.CreateAction(ctx, stop.ID, stop.Key, conversation, string(stop.State), data, lines...); err != nil {
 		return noJournal(err)
 	}
 	return nil
@@ -379,6 +399,10 @@ func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
 	if to.Ended() && e.Ended.IsZero() {
 		e.Ended = time.Now()
 	}
+	e, lines, err := e.tell(e.Seen)
+	if err != nil {
+		return e, err
+	}
 	data, err := json.Marshal(e)
 	if err != nil {
 		return e, fmt.Errorf("action: %w", err)
@@ -386,7 +410,7 @@ func (l *Ledger) swap(ctx context.Context, e Entry, to State) (Entry, error) {
 	// Denied and Expired have nobody to tell; other ends are open until told.
 	open := to != Proposed && to != Waiting && to != Denied && to != Expired && !(to.Ended() && e.Told)
 	owner, lease := l.holder()
-	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, owner, lease)
+	ok, err := l.journal.SwapAction(ctx, e.ID, string(from), string(to), data, open, owner, lease, lines...)
 	if err != nil {
 		return e, noJournal(err)
 	}
@@ -590,7 +614,7 @@ func (l *Ledger) outdated(ctx context.Context, e Entry) (Entry, error) {
 		e.Problem, e.Fault = fmt.Sprintf("I was not running for %d minutes, so I did not go on.", int(late.Minutes())), fault.Unavailable
 		return l.swap(ctx, e, Failed)
 	}
-	return e, l.callOff(ctx, e.ID, e.Conversation)
+	return e, l.callOff(ctx, e, access.Speaker{})
 }
 
 // apply makes the changes of a stage one after the other and stops at the first that

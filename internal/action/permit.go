@@ -139,6 +139,7 @@ func (l *Ledger) agree(ctx context.Context, e Entry, d Decision, person access.P
 			return e, PINWanted{}
 		}
 		if err := l.access.CheckPIN(ctx, person, d.PIN); err != nil {
+			l.wrongPIN(ctx, e, d, person.Name, err)
 			return e, err
 		}
 		e.PINGiven = true

@@ -37,7 +37,7 @@ func TestAnotherReplicaCarriesOut(t *testing.T) {
 		for len(h.cluster.applied) < 2 {
 			time.Sleep(10 * time.Millisecond)
 		}
-		if took := time.Since(begun); took > time.Second {
+		if took := time.Since(begun); took > time.Second+10*time.Millisecond { // it was looked at every 10 ms
 			t.Errorf("where nobody is told, it takes %v", took)
 		}
 		h.yes(b, h.propose(b, "k3", 7).ID) // at the one that carries out

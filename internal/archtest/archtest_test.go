@@ -39,8 +39,8 @@ func house() map[string]room {
 	return map[string]room{
 		"cmd/bot": {
 			ours: []string{
-				"intents", "internal/access", "internal/action", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
-				"internal/dialogue", "internal/export", "internal/fault", "internal/kube", "internal/misses", "internal/skill", "internal/store", "internal/webhook",
+				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
+				"internal/dialogue", "internal/export", "internal/fault", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 		},
@@ -60,7 +60,7 @@ func house() map[string]room {
 			ours:   []string{"internal/fault", "internal/kube"},
 			theirs: []string{"github.com/go-git/go-billy/v5", "github.com/go-git/go-git/v5", "github.com/google/go-github/v87", "github.com/aymanbagabas/go-udiff", "go.yaml.in/yaml/v3"},
 		},
-		"internal/action":   {ours: []string{"internal/access", "internal/fault", "internal/kube"}, tests: []string{"internal/store"}},
+		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/kube"}, tests: []string{"internal/store"}},
 		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/store"}},
 		"internal/skill": {
 			ours:   []string{"intents", "internal/access", "internal/action", "internal/dialogue", "internal/fault", "internal/kube"},
@@ -68,6 +68,7 @@ func house() map[string]room {
 			tests:  []string{"internal/store"},
 		},
 		"internal/misses":              {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
+		"internal/recorder":            {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
 		"internal/export":              {ours: []string{"intents", "internal/fault"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: channel, tests: channelTests},

@@ -106,6 +106,7 @@ type Verifier struct {
 	last Head
 	want Head // must be passed on the way; zero for none
 	met  bool
+	part bool // the trail may begin at any line
 }
 
 // NewVerifier returns a verifier for a trail from its first line on. want is a
@@ -113,8 +114,28 @@ type Verifier struct {
 // value asks for none.
 func NewVerifier(want Head) *Verifier { return &Verifier{want: want, met: want == Head{}} }
 
+// NewPartVerifier returns a verifier for what may be only a part of a trail: the
+// first line is taken for what it is.
+func NewPartVerifier(want Head) *Verifier {
+	v := NewVerifier(want)
+	v.part = true
+	return v
+}
+
 // Next takes in the next line. The error is a *BrokenError.
 func (v *Verifier) Next(r Row) error {
+	if v.part {
+		v.part = false
+		m, err := object(r.Line)
+		var prev string
+		if err == nil {
+			err = json.Unmarshal(m[memberPrev], &prev)
+		}
+		if err != nil || r.Seq < 1 {
+			return &BrokenError{r.Seq, "is no line of a trail"}
+		}
+		v.last = Head{r.Seq - 1, prev}
+	}
 	n := v.last.Seq + 1
 	switch {
 	case r.Seq > n:

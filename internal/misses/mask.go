@@ -70,7 +70,17 @@ type atom struct {
 // and what looks misspelt from them, secrets, addresses, large numbers, quoted
 // text. plain reports the words that everybody may say; it is asked in lower case.
 func Mask(text string, inv intents.InventoryData, plain func(word string) bool) string {
-	m := &masker{names: namesOf(inv), plain: plain}
+	return mask(text, namesOf(inv), plain)
+}
+
+// MaskSecrets replaces in a sentence what must not be kept where it is to be
+// known what it was about: as Mask, but the names of the inventory stay.
+func MaskSecrets(text string, inv intents.InventoryData, plain func(word string) bool) string {
+	return mask(text, namesOf(inv).themselves(inv), plain)
+}
+
+func mask(text string, n names, plain func(string) bool) string {
+	m := &masker{names: n, plain: plain}
 	m.split(unquote(clean(text)))
 	m.inventory()
 	m.secretsTold()
@@ -463,6 +473,7 @@ type names struct {
 	exact   map[string]string // squashed → placeholder
 	parts   map[string]string // parts of names → placeholder
 	longest int
+	kept    bool // names stand in their own place, so nothing is near to one
 }
 
 func namesOf(inv intents.InventoryData) names {
@@ -514,13 +525,39 @@ func namesOf(inv intents.InventoryData) names {
 	return n
 }
 
+// themselves gives each name in its own place; what only looks like one has none.
+func (n names) themselves(inv intents.InventoryData) names {
+	out := names{exact: map[string]string{}, longest: n.longest}
+	add := func(name string) {
+		if key := squash(name); n.exact[key] != "" && out.exact[key] == "" {
+			out.exact[key] = name
+		}
+	}
+	for _, w := range inv.Workloads {
+		add(w.Name)
+		for _, a := range w.Aliases {
+			add(a)
+		}
+	}
+	for alias := range inv.NamespaceAliases {
+		add(alias)
+	}
+	for _, all := range [][]string{inv.Namespaces, inv.Nodes, inv.Clusters, inv.Alerts, inv.Containers, inv.Tags} {
+		for _, name := range all {
+			add(name)
+		}
+	}
+	out.kept = true
+	return out
+}
+
 // near gives the placeholder of a word that is part of a name, or almost a name.
 func (n names) near(word string) string {
 	if mask := n.parts[word]; mask != "" {
 		return mask
 	}
 	key := squash(word)
-	if len(key) < 5 { // too many words are one letter from a short name
+	if n.kept || len(key) < 5 { // too many words are one letter from a short name
 		return ""
 	}
 	limit, best := 1, ""

@@ -35,7 +35,7 @@ func (c *Crew) needs(e action.Entry) ([]intents.Say, error) {
 // decide says yes to a proposal for the speaker. asked is true where the answer
 // asks for what the yes lacks.
 func (c *Crew) decide(ctx context.Context, t *dialogue.Turn, id string) (e action.Entry, r dialogue.Reply, asked bool, err error) {
-	e, err = c.ledger.Decide(ctx, id, action.Decision{By: t.Request.Speaker, Yes: true, PIN: t.Secret})
+	e, err = c.ledger.Decide(ctx, id, action.Decision{By: t.Request.Speaker, Yes: true, PIN: t.Secret, How: byWhat(t)})
 	var wrong *access.PINError
 	switch {
 	case errors.As(err, &action.PINWanted{}):

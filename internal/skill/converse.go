@@ -60,6 +60,14 @@ func (c *Crew) confirm(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 	return r, nil
 }
 
+// byWhat is by what somebody decided, for the audit trail.
+func byWhat(t *dialogue.Turn) string {
+	if t.Request.Confirm != "" {
+		return "button"
+	}
+	return "words"
+}
+
 // deny says no to what is open; cancel is the same.
 func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	s := t.Session
@@ -89,7 +97,7 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 
 // withdraw says no to a proposal.
 func (c *Crew) withdraw(ctx context.Context, t *dialogue.Turn, id string) (dialogue.Reply, error) {
-	e, err := c.ledger.Decide(ctx, id, action.Decision{By: t.Request.Speaker})
+	e, err := c.ledger.Decide(ctx, id, action.Decision{By: t.Request.Speaker, How: byWhat(t)})
 	if err != nil && e.State != action.Expired {
 		return dialogue.Reply{}, err
 	}

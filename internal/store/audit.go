@@ -56,11 +56,11 @@ func (t *tx) audit(ctx context.Context, key string, lines [][]byte) error {
 	return err
 }
 
-// Audit calls f with the lines of the audit trail whose time is not before
-// since, in the order in which they were added, until it returns false. f must
-// not call the store.
+// Audit calls f with the lines of the audit trail from the first whose time is
+// not before since, in the order in which they were added and without a gap,
+// until it returns false. f must not call the store.
 func (s *Store) Audit(ctx context.Context, since time.Time, f func(audit.Row) (bool, error)) error {
-	rows, err := s.quick.QueryContext(ctx, s.q("SELECT seq, at, data, hash FROM audit WHERE at >= ? ORDER BY seq"), since.UnixMilli())
+	rows, err := s.quick.QueryContext(ctx, s.q("SELECT seq, at, data, hash FROM audit WHERE seq >= (SELECT min(seq) FROM audit WHERE at >= ?) ORDER BY seq"), since.UnixMilli())
 	return each(rows, err, func(scan func(...any) error) (bool, error) {
 		var r audit.Row
 		if err := scan(&r.Seq, &r.At, &r.Line, &r.Hash); err != nil {
