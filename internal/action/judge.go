@@ -33,6 +33,7 @@ const (
 	goesOn verdict = iota
 	rolledOut
 	stuck
+	held     // by spec.paused: it goes on when somebody lets it
 	replaced // by somebody else's change
 )
 
@@ -79,7 +80,9 @@ func (w *watcher) look(o kube.Workload, now time.Time) verdict {
 	switch {
 	case p.Done(), scales && p.State == kube.Paused && p.Total == p.Desired && p.Ready >= p.Desired:
 		return rolledOut // a paused Deployment is scaled all the same
-	case p.State == kube.DeadlineExceeded, p.State == kube.Paused && !scales:
+	case p.State == kube.Paused && !scales:
+		return held
+	case p.State == kube.DeadlineExceeded:
 		return stuck
 	case w.hard != "" && now.Sub(w.hardAt) >= w.patience.Hard:
 		return stuck

@@ -17,9 +17,9 @@ func TestAPausedDeploymentIsScaledButNotRolledOut(t *testing.T) {
 		p    kube.Progress
 		want verdict
 	}{
-		{kube.VerbImage, paused, stuck},
-		{kube.VerbTemplate, paused, stuck},
-		{kube.VerbRestart, paused, stuck},
+		{kube.VerbImage, paused, held},
+		{kube.VerbTemplate, paused, held},
+		{kube.VerbRestart, paused, held},
 		{kube.VerbScale, paused, rolledOut},
 		{kube.VerbScale, growing, goesOn},
 	} {

@@ -665,7 +665,7 @@ func (l *Ledger) apply(ctx context.Context, e Entry) (Entry, error) {
 // watch follows the roll-outs of the stage that runs to their end, and begins
 // the next stage.
 func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) {
-	stage := e.Stage()
+	stage, stop := e.Stage(), false
 	told, tell := time.Now(), e.Stuck().Last // that it was begun is told already
 	for i := range e.Steps {
 		if e.Steps[i].Ready || e.Steps[i].Stage != stage {
@@ -690,15 +690,23 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 			s := &e.Steps[i]
 			s.Last = o.Progress
 			v := w.look(o, time.Now())
-			if v == rolledOut {
+			if v == rolledOut || v == held {
 				s.Ready = true
+				stop = stop || v == held && !e.resumes(stage+1, s.Change.Ref)
 				break
 			}
 			switch v {
 			case stuck:
 				return l.swap(ctx, e, Failed)
 			case replaced:
-				return l.replaced(ctx, e, o)
+				beside, err := l.beside(ctx, s.Change, o)
+				if err != nil {
+					return e, err
+				}
+				if !beside {
+					return l.replaced(ctx, e, o)
+				}
+				w.id = o.LastAction
 			}
 			// What changes too soon after the last telling is told later: the
 			// watch yields at least every second.
@@ -715,6 +723,9 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 	}
 	if stage == e.Stages()-1 {
 		return l.swap(ctx, e, Done)
+	}
+	if stop {
+		return l.swap(ctx, e, Stopped) // the rest was to begin when this is rolled out
 	}
 	off, err := l.calledOff(ctx, e)
 	switch {
@@ -776,6 +787,33 @@ func (l *Ledger) stepOnce(ctx context.Context, c kube.Change, mark string) (kube
 func (e Entry) atOnce() bool {
 	stage := e.Stage()
 	return !slices.ContainsFunc(e.Steps, func(s Step) bool { return s.Stage == stage && s.Change.Ending() != kube.EndsAtOnce })
+}
+
+// resumes reports whether a stage lets the roll-out of something go on.
+func (e Entry) resumes(stage int, ref kube.Ref) bool {
+	return slices.ContainsFunc(e.Steps, func(s Step) bool {
+		return s.Stage == stage && s.Change.Ref == ref && s.Change.Aspect() == kube.AspectPaused
+	})
+}
+
+// beside reports whether the last action on an object is one of this journal that
+// changed something else of it: it takes nothing from the change c, which still
+// is as it was made.
+func (l *Ledger) beside(ctx context.Context, c kube.Change, o kube.Workload) (bool, error) {
+	by := markedBy(o.LastAction)
+	if by == "" || !c.Holds(o) {
+		return false, nil
+	}
+	other, err := l.Entry(ctx, by)
+	if fault.KindOf(err) == fault.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(other.Steps, func(s Step) bool {
+		return s.Change.Ref == c.Ref && s.Change.Aspect() == c.Aspect()
+	}), nil
 }
 
 // replaced ends an entry whose object was changed while it rolled out.

@@ -96,7 +96,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "approve cancel chain confirm deny deploy greet help link list repeat restart rights rollback scale status switch_cluster switch_namespace thanks undo unlink"
+const handled = "approve autoscale cancel chain confirm create deny deploy greet help link list pause promote repeat restart resume rights rollback scale status switch_cluster switch_namespace thanks undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

@@ -130,6 +130,40 @@ func (a api) patch(ctx context.Context, ref Ref, patch []byte, dryRun bool) (obj
 	return objectOf(r.empty), err
 }
 
+// create makes an object, with the mark of an action in it; of a dry-run that is
+// "".
+func (a api) create(ctx context.Context, ref Ref, raw []byte, mark string) (object, error) {
+	return a.send(ctx, ref, raw, mark, "")
+}
+
+// replace puts an object in the place of the one with that resourceVersion.
+func (a api) replace(ctx context.Context, ref Ref, raw []byte, mark, resourceVersion string) (object, error) {
+	return a.send(ctx, ref, raw, mark, resourceVersion)
+}
+
+func (a api) send(ctx context.Context, ref Ref, raw []byte, mark, resourceVersion string) (object, error) {
+	r, err := reached(a.client, ref.Kind)
+	if err != nil {
+		return object{}, err
+	}
+	if err := json.Unmarshal(raw, r.empty); err != nil {
+		return object{}, fmt.Errorf("kube: %s %s: %w", ref.Kind, ref.Name, err)
+	}
+	o := objectOf(r.empty)
+	o.meta.ResourceVersion = resourceVersion
+	if mark != "" {
+		metav1.SetMetaDataAnnotation(o.meta, lastAction, mark)
+	}
+	var req *rest.Request
+	if resourceVersion == "" {
+		req = r.client.Post().VersionedParams(&metav1.CreateOptions{FieldManager: fieldManager, DryRun: dryRunOf(mark == "")}, scheme.ParameterCodec)
+	} else {
+		req = r.client.Put().Name(ref.Name).VersionedParams(&metav1.UpdateOptions{FieldManager: fieldManager, DryRun: dryRunOf(mark == "")}, scheme.ParameterCodec)
+	}
+	err = req.NamespaceIfScoped(ref.Namespace, ref.Namespace != "").Resource(r.path).Body(r.empty).Do(ctx).Into(r.empty)
+	return objectOf(r.empty), err
+}
+
 // delete deletes this very object and no other of the same name, and in the
 // background what it owns.
 func (a api) delete(ctx context.Context, ref Ref, uid string, dryRun bool) error {
@@ -159,24 +193,38 @@ func diff(ref Ref, before, after object) (string, error) {
 }
 
 func shown(o object) (string, error) {
-	if o.whole == nil {
-		return "", nil
+	m, err := bare(o, lastAction, changeCause, corev1.LastAppliedConfigAnnotation, appsv1.DeprecatedTemplateGeneration)
+	if err != nil || m == nil {
+		return "", err
 	}
-	raw, err := json.Marshal(o.whole)
+	y, err := yaml.Marshal(m)
 	if err != nil {
 		return "", fmt.Errorf("kube: %w", err)
 	}
+	return string(y), nil
+}
+
+// bare is an object without what the server manages and without some annotations;
+// nil for one that is not there.
+func bare(o object, but ...string) (map[string]any, error) {
+	if o.whole == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(o.whole)
+	if err != nil {
+		return nil, fmt.Errorf("kube: %w", err)
+	}
 	var m map[string]any
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return "", fmt.Errorf("kube: %w", err)
+		return nil, fmt.Errorf("kube: %w", err)
 	}
 	delete(m, "status")
 	if meta, ok := m["metadata"].(map[string]any); ok {
-		for _, k := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {
+		for _, k := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"} {
 			delete(meta, k)
 		}
 		if an, ok := meta["annotations"].(map[string]any); ok {
-			for _, k := range []string{lastAction, changeCause, corev1.LastAppliedConfigAnnotation, appsv1.DeprecatedTemplateGeneration} {
+			for _, k := range but {
 				delete(an, k)
 			}
 			if len(an) == 0 {
@@ -184,9 +232,5 @@ func shown(o object) (string, error) {
 			}
 		}
 	}
-	y, err := yaml.Marshal(m)
-	if err != nil {
-		return "", fmt.Errorf("kube: %w", err)
-	}
-	return string(y), nil
+	return m, nil
 }

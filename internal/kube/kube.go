@@ -5,6 +5,7 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -42,6 +43,7 @@ type Workload struct {
 	Containers []Container
 	Selector   map[string]string // matchLabels only
 	Progress   Progress          // without a reason: that needs the pods
+	Paused     bool              // its roll-out is held
 	LastAction string            // id of the last action that a Writer applied
 }
 
@@ -192,9 +194,36 @@ type Change struct {
 	// policies go by them.
 	Labels map[string]string `json:"labels,omitempty"`
 
+	// Before and After are a whole object as it is and as it is to be, without
+	// what the server manages; none where it is not there. Of verbs that make,
+	// replace or delete objects.
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+	Target *Ref            `json:"target,omitempty"` // what people call it by, where that is not Ref
+	Of     string          `json:"of,omitempty"`     // VerbImage: the namespace in which the images run already
+	Bounds *Bounds         `json:"bounds,omitempty"` // VerbAutoscale: what was asked for
+	Ports  []int32         `json:"ports,omitempty"`  // VerbCreate, VerbDelete
+
+	// Based is the generation of the object that was looked at to make up the
+	// change; 0 is any. Plan refuses another with ErrStale.
+	Based int64 `json:"-"`
+
 	As    As     `json:"as"`
 	Cause string `json:"cause,omitempty"` // for `kubectl rollout history`
 }
+
+// About is what the change is about, as people call it: the workload, where an
+// object beside it is changed.
+func (c Change) About() Ref {
+	if c.Target != nil {
+		return *c.Target
+	}
+	return c.Ref
+}
+
+// ErrStale says that a change was made up from an object that is not like that
+// any more: whoever made it up should look again.
+var ErrStale = errors.New("kube: the object has changed since it was looked at")
 
 // PodRef names one pod, and no other of the same name.
 type PodRef struct {

@@ -63,6 +63,9 @@ func applyPatch(ctx context.Context, a api, v patcher, c Change, id string) (App
 
 // onto takes over from the object what the change starts from.
 func onto(v patcher, c Change, live object) (Change, error) {
+	if c.Based != 0 && c.Based != live.meta.Generation {
+		return c, fault.Wrap(ErrStale, fault.Conflict, "%s was being changed while I looked at it, so I propose nothing. Ask me again.", c.Ref.Name)
+	}
 	c.UID, c.Generation = string(live.meta.UID), live.meta.Generation
 	c.Labels = live.meta.Labels
 	return v.onto(c, live)

@@ -320,6 +320,7 @@ func (r *Reader) workload(o any) (Workload, bool) {
 	switch d := o.(type) {
 	case *appsv1.Deployment:
 		w.UID, w.Generation, w.LastAction, w.Progress = string(d.UID), d.Generation, d.Annotations[lastAction], RolloutProgress(d)
+		w.Paused = d.Spec.Paused
 		pod, sel = d.Spec.Template.Spec, d.Spec.Selector
 	case *appsv1.StatefulSet:
 		w.UID, w.Generation, w.LastAction, w.Progress = string(d.UID), d.Generation, d.Annotations[lastAction], StatefulSetProgress(d)

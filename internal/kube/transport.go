@@ -68,7 +68,7 @@ func refusedToReader(method, path string) string {
 // What a new verb needs is added here, where it is seen. Many objects at once,
 // Secrets, rights and ways into a pod are nothing that a verb could need.
 func writable(method string, p place) bool {
-	const create, change, remove = http.MethodPost, http.MethodPatch, http.MethodDelete
+	const create, change, replace, remove = http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete
 	what := p.resource
 	if p.group != "" {
 		what = p.group + "/" + what
@@ -87,7 +87,7 @@ func writable(method string, p place) bool {
 		"batch/jobs":        {create, change, remove},
 		"batch/cronjobs":    {change},
 
-		"autoscaling/horizontalpodautoscalers": {create, change, remove},
+		"autoscaling/horizontalpodautoscalers": {create, replace, remove},
 
 		// What owns a workload, where it is told to leave the workload alone.
 		"argoproj.io/applications":                   {change},

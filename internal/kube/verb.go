@@ -92,6 +92,7 @@ type Aspect string
 const (
 	AspectReplicas Aspect = "replicas"
 	AspectTemplate Aspect = "template"
+	AspectObject   Aspect = "object" // whether it is there at all
 )
 
 // Ending is how one sees that a change is finished.
@@ -105,7 +106,7 @@ const (
 )
 
 // families are all verbs there are. Each family has a line here.
-func families() []map[Verb]verb { return []map[Verb]verb{workloadVerbs()} }
+func families() []map[Verb]verb { return []map[Verb]verb{workloadVerbs(), pauseVerbs(), wholeVerbs()} }
 
 func workloadVerbs() map[Verb]verb {
 	return map[Verb]verb{VerbScale: scaling{}, VerbImage: imaging{}, VerbTemplate: templating{}, VerbRestart: restarting{}}
@@ -172,7 +173,10 @@ func (c Change) Inverse() (Change, bool) {
 		return Change{}, false
 	}
 	inv := c
-	inv.UID, inv.Generation, inv.Cause, inv.DeletePods = "", 0, "", nil
+	inv.Generation, inv.Based, inv.Cause, inv.DeletePods = 0, 0, "", nil
+	if c.Before == nil && c.After == nil { // what was made is deleted, and nothing else of its name
+		inv.UID = ""
+	}
 	inv.FromVersion, inv.ToVersion, inv.ToRevision = c.ToVersion, c.FromVersion, 0
 	inv.Images = slices.Clone(c.Images)
 	inv, ok := v.inverse(inv)

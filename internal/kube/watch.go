@@ -14,6 +14,8 @@ const (
 	// watchRecheck is how often a roll-out is looked at without a change: the
 	// reason it is stuck may be in an event, which is not watched.
 	watchRecheck = time.Second
+	// watchLag is how long the watch may take to see an object that was made.
+	watchLag = 5 * time.Second
 )
 
 // WatchRollout yields a workload, with the reason if its roll-out is stuck, now
@@ -27,8 +29,14 @@ func (r *Reader) WatchRollout(ctx context.Context, ref Ref, generation int64) it
 		defer stop()
 		tick := time.NewTicker(watchRecheck)
 		defer tick.Stop()
+		began, seen := time.Now(), false
 		for {
 			w, err := r.progressAt(ctx, ref, generation)
+			if fault.KindOf(err) == fault.NotFound && !seen && time.Since(began) < watchLag {
+				w, err = Workload{Ref: ref, Progress: Progress{State: Observing}}, nil // it was just made
+			} else {
+				seen = true
+			}
 			switch {
 			case err == nil:
 				if !yield(w, nil) {

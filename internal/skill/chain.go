@@ -49,6 +49,13 @@ type steps struct {
 // together, read back together and agreed to together; the questions behind
 // are answered when the changes are done.
 func (c *Crew) chain(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
+	if err := c.landed(ctx, t); err != nil {
+		return dialogue.Reply{}, err
+	}
+	return again(ctx, func() (dialogue.Reply, error) { return c.chainOnce(ctx, t) })
+}
+
+func (c *Crew) chainOnce(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	all := &steps{turn: t, session: *t.Session}
 	all.session.Question = nil
 	for i, in := range t.Intent.Slots.Steps() {

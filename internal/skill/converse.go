@@ -135,6 +135,9 @@ func (c *Crew) undo(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	if err := c.ledger.MayChange(ctx, t.Request.Speaker); err != nil {
 		return dialogue.Reply{}, err
 	}
+	if err := c.landed(ctx, t); err != nil {
+		return dialogue.Reply{}, err
+	}
 	e, ok, err := c.ledger.LastChange(ctx, t.Request.Conversation)
 	if err != nil {
 		return dialogue.Reply{}, err

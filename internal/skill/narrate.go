@@ -244,7 +244,6 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 		return intents.Say{}, err
 	}
 	data["WhySpeech"], data["Why"] = why.Speech, why.Text
-	data["Paused"] = s.Last.State == kube.Paused
 	key := "failed.stuck"
 	if own := key + "." + string(s.Change.Verb); c.catalogue.CanSay(own) {
 		key = own

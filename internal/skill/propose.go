@@ -2,9 +2,11 @@ package skill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
@@ -21,7 +24,8 @@ type plan struct {
 	then     [][]kube.Change // what follows, each when the former is rolled out
 	warnings []intents.Say
 	undoes   string
-	after    *later // what is to be answered when all is done; nil for nothing
+	ask      *intents.Say // the read-back, where it is one that is worded for what was asked
+	after    *later       // what is to be answered when all is done; nil for nothing
 }
 
 // planner makes a plan of what a turn asks for. before is what the steps before
@@ -36,11 +40,68 @@ func (c *Crew) changing(f planner) dialogue.HandlerFunc {
 		if err := c.ledger.MayChange(ctx, t.Request.Speaker); err != nil {
 			return dialogue.Reply{}, err
 		}
-		p, err := f(ctx, t, nil)
-		if err != nil {
-			return answered(err)
+		if err := c.landed(ctx, t); err != nil {
+			return dialogue.Reply{}, err
 		}
-		return c.propose(ctx, t, p)
+		return again(ctx, func() (dialogue.Reply, error) {
+			p, err := f(ctx, t, nil)
+			if err != nil {
+				return answered(err)
+			}
+			return c.propose(ctx, t, p)
+		})
+	}
+}
+
+// A plan is made again this often, and this long after, where what it was made
+// of changed meanwhile, or the watch lags behind.
+const (
+	planTries = 20
+	planPause = 100 * time.Millisecond
+)
+
+// What was agreed to in this conversation is made before anything else is
+// planned: who says "roll back" right after a yes means what the yes was for.
+const (
+	landTries = 100
+	landPause = 50 * time.Millisecond
+)
+
+func (c *Crew) landed(ctx context.Context, t *dialogue.Turn) error {
+	for try := 0; t.Session.LastAction != "" && try < landTries; try++ {
+		e, err := c.ledger.Entry(ctx, t.Session.LastAction)
+		switch {
+		case fault.KindOf(err) == fault.NotFound:
+			return nil // long ago
+		case err != nil:
+			return err
+		case e.State != action.Approved && (e.State != action.Applying || e.Touched()):
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(landPause):
+		}
+	}
+	if t.Session.LastAction == "" {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "I have not done yet what you said yes to before: the cluster takes its time. Ask me again when I have told you how it went.")
+}
+
+// again makes a plan, anew while what it starts from changes under it.
+func again(ctx context.Context, plan func() (dialogue.Reply, error)) (dialogue.Reply, error) {
+	for try := 1; ; try++ {
+		r, err := plan()
+		if !errors.Is(err, kube.ErrStale) || try == planTries {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, err
+		case <-time.After(planPause):
+		}
 	}
 }
 
@@ -105,11 +166,12 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 	return r, nil
 }
 
-// targets are the objects of an entry, each once.
+// targets are the objects of an entry, each once; a Service goes with its
+// workload.
 func targets(e action.Entry) []dialogue.Target {
 	var out []dialogue.Target
 	for _, s := range e.Steps {
-		if o := target(s.Change.Ref); !slices.Contains(out, o) {
+		if o := target(s.Change.About()); !slices.Contains(out, o) && (o.Kind != kube.Service || len(e.Steps) == 1) {
 			out = append(out, o)
 		}
 	}
@@ -151,6 +213,9 @@ func (c *Crew) readback(t *dialogue.Turn, e action.Entry, p plan) (dialogue.Repl
 			say.Speech, say.Text = say.Speech+".", say.Text+"."
 		}
 		say.Speech, say.Text = say.Speech+" "+w.Speech, say.Text+"\n"+w.Text
+	}
+	if p.ask != nil && len(e.Steps) == 1 && len(warnings) == 0 {
+		key, say = "readback.instead", *p.ask
 	}
 	data["Speech"], data["Text"] = say.Speech, say.Text
 	r, err := t.Reply(key, data)
@@ -199,6 +264,9 @@ func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
 		key := prefix + string(s.Change.Verb)
 		if prefix == "done." && s.Last.OnDelete && s.Change.Aspect() == kube.AspectTemplate {
 			key = "done.on_delete"
+		}
+		if prefix == "done." && s.Last.State == kube.Paused && s.Change.Aspect() == kube.AspectTemplate {
+			key = "done.paused"
 		}
 		say, err := c.catalogue.Say(key, c.stepData(s))
 		if err != nil {
@@ -253,14 +321,18 @@ func (c *Crew) manyPhrase(e action.Entry, key string) (intents.Say, error) {
 
 // stepData fills the blanks of wordings about one step.
 func (c *Crew) stepData(s action.Step) dialogue.Data {
-	p := s.Last
+	p, at, image := s.Last, s.Change.About(), ""
+	for _, im := range s.Change.Images {
+		image = im.To
+	}
 	broken := []string{}
 	for _, pod := range s.Change.DeletePods {
 		broken = append(broken, pod.Name)
 	}
 	return dialogue.Data{
 		"Delete": broken, "Restart": s.Change.Verb == kube.VerbRestart,
-		"Name": s.Change.Ref.Name, "Kind": s.Change.Ref.Kind, "Namespace": s.Change.Ref.Namespace, "Place": c.place(s.Change.Ref),
+		"Name": at.Name, "Kind": at.Kind, "Namespace": at.Namespace, "Place": c.place(at),
+		"Of": s.Change.Of, "Image": image, "Ports": s.Change.Ports,
 		"From": s.Change.From(), "To": s.Change.To(), "Revision": s.Change.ToRevision,
 		"Desired": p.Desired, "Ready": p.Ready, "Updated": p.Updated, "Fresh": p.Fresh(), "Old": p.Old(),
 		"FromReplicas": s.Change.FromReplicas, "ToReplicas": s.Change.ToReplicas,

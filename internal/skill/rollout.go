@@ -9,6 +9,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
@@ -32,11 +33,23 @@ func (c *Crew) deploy(ctx context.Context, t *dialogue.Turn, ws []kube.Workload)
 			Ref: w.Ref, Verb: kube.VerbImage, Images: []kube.ImageChange{{Container: from.Name, From: from.Image, To: to}},
 			FromVersion: kube.Tag(from.Image), ToVersion: sayVersion(from.Image, to), Cause: cause(t.Request.Speaker, t.Request.Text),
 		})
+		if p.warnings, err = c.warnPaused(p.warnings, w); err != nil {
+			return plan{}, err
+		}
 	}
 	if len(p.changes) == 0 {
 		return plan{}, already(t, same, "deploy.same", dialogue.Data{"Version": same[0].Version()})
 	}
 	return p, nil
+}
+
+// warnPaused adds that a roll-out is held, where it is.
+func (c *Crew) warnPaused(warnings []intents.Say, w kube.Workload) ([]intents.Say, error) {
+	if !w.Paused {
+		return warnings, nil
+	}
+	say, err := c.catalogue.Say("deploy.paused", dialogue.Data{"Name": w.Ref.Name})
+	return append(warnings, say), err
 }
 
 // sayVersion is how the new image is said: the tag, or the whole image where
@@ -137,9 +150,12 @@ func (c *Crew) rollback(ctx context.Context, t *dialogue.Turn, ws []kube.Workloa
 			return plan{}, err
 		}
 		p.changes = append(p.changes, kube.Change{
-			Ref: w.Ref, Verb: kube.VerbTemplate, ToTemplate: rev.Template, ToRevision: rev.Number,
+			Ref: w.Ref, Verb: kube.VerbTemplate, Based: w.Generation, ToTemplate: rev.Template, ToRevision: rev.Number,
 			FromVersion: w.Version(), ToVersion: rev.Version(w), Cause: cause(t.Request.Speaker, t.Request.Text),
 		})
+		if p.warnings, err = c.warnPaused(p.warnings, w); err != nil {
+			return plan{}, err
+		}
 	}
 	return p, nil
 }
@@ -194,7 +210,11 @@ func revisions(history []kube.Revision, w kube.Workload) string {
 // restart plans a rolling restart.
 func (c *Crew) restart(_ context.Context, t *dialogue.Turn, ws []kube.Workload) (plan, error) {
 	var p plan
+	var err error
 	for _, w := range ws {
+		if p.warnings, err = c.warnPaused(p.warnings, w); err != nil {
+			return plan{}, err
+		}
 		p.changes = append(p.changes, kube.Change{
 			Ref: w.Ref, Verb: kube.VerbRestart, RestartedAt: time.Now().Format(time.RFC3339), FromVersion: w.Version(),
 			FromReplicas: w.Progress.Desired, Cause: cause(t.Request.Speaker, t.Request.Text),

@@ -30,8 +30,20 @@ func (c *Crew) scale(ctx context.Context, t *dialogue.Turn, ws []kube.Workload) 
 			same = append(same, w)
 			continue
 		}
-		p.changes = append(p.changes, kube.Change{Ref: w.Ref, Verb: kube.VerbScale, ToReplicas: to})
-		warn, err := c.scaleWarnings(ctx, w, to)
+		hpa, kept, err := c.cluster.AutoscalerOf(ctx, w.Ref)
+		if err != nil && fault.KindOf(err) != fault.Forbidden { // who may not see autoscalers may still scale
+			return plan{}, err
+		}
+		if kept && to != 0 {
+			ch, say, err := c.throughAutoscaler(w, hpa, to)
+			if err != nil {
+				return plan{}, err
+			}
+			p.changes, p.ask = append(p.changes, ch), &say
+			continue
+		}
+		p.changes = append(p.changes, kube.Change{Ref: w.Ref, Verb: kube.VerbScale, Based: w.Generation, ToReplicas: to})
+		warn, err := c.scaleWarnings(w, to, hpa, kept)
 		if err != nil {
 			return plan{}, err
 		}
@@ -79,24 +91,16 @@ func wanted(s intents.Slots, now int32) (int32, error) {
 }
 
 // scaleWarnings says what people regret not having known.
-func (c *Crew) scaleWarnings(ctx context.Context, w kube.Workload, to int32) ([]intents.Say, error) {
-	var out []intents.Say
-	if to == 0 {
-		say, err := c.catalogue.Say("scale.to_zero", dialogue.Data{"Name": w.Ref.Name})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, say)
+func (c *Crew) scaleWarnings(w kube.Workload, to int32, hpa kube.Autoscaler, kept bool) ([]intents.Say, error) {
+	if to != 0 {
+		return nil, nil
 	}
-	hpa, ok, err := c.cluster.AutoscalerOf(ctx, w.Ref)
-	if fault.KindOf(err) == fault.Forbidden {
-		return out, nil // who may not see autoscalers may still scale
+	say, err := c.catalogue.Say("scale.to_zero", dialogue.Data{"Name": w.Ref.Name})
+	if err != nil || !kept {
+		return []intents.Say{say}, err
 	}
-	if err != nil || !ok {
-		return out, err
-	}
-	say, err := c.catalogue.Say("scale.autoscaled", dialogue.Data{"Name": w.Ref.Name, "Autoscaler": hpa.Name, "Min": hpa.Min, "Max": hpa.Max})
-	return append(out, say), err
+	rests, err := c.catalogue.Say("scale.rests", dialogue.Data{"Name": w.Ref.Name, "Autoscaler": hpa.Name})
+	return []intents.Say{say, rests}, err
 }
 
 func names(ws []kube.Workload) []string {

@@ -97,7 +97,7 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 // family of them has a line here.
 func (c *Crew) planners() map[string]planner {
 	out := map[string]planner{}
-	for _, family := range []map[string]planner{c.workloadPlanners()} {
+	for _, family := range []map[string]planner{c.workloadPlanners(), c.pausePlanners()} {
 		maps.Copy(out, family)
 	}
 	return out
@@ -107,6 +107,7 @@ func (c *Crew) workloadPlanners() map[string]planner {
 	return map[string]planner{
 		"scale": c.ofWorkloads(c.scale), "deploy": c.ofWorkloads(c.deploy),
 		"rollback": c.ofWorkloads(c.rollback), "restart": c.ofWorkloads(c.restart),
+		"autoscale": c.ofWorkloads(c.autoscale), "promote": c.promote, "create": c.create,
 	}
 }
 
