@@ -70,7 +70,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if !opt.readOnly {
 		writer = kube.NewWriter(cluster)
 	}
-	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter}
+	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter, Drain: c.Nodes.DrainFor}
 	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
 	crew := skill.NewCrew(fleet, ledger, catalogue)
 	handlers := crew.Handlers()

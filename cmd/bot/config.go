@@ -35,6 +35,7 @@ type Config struct {
 	Dialogflow DialogflowConfig `yaml:"dialogflow"`
 	Proposals  ProposalsConfig  `yaml:"proposals"`
 	Rollouts   RolloutsConfig   `yaml:"rollouts"`
+	Nodes      NodesConfig      `yaml:"nodes"`
 	Misses     MissesConfig     `yaml:"misses"`
 	Log        LogConfig        `yaml:"log"`
 }
@@ -83,6 +84,11 @@ type RolloutsConfig struct {
 	StillAfter time.Duration `yaml:"still_after" doc:"How long nothing may move where Kubernetes has no deadline itself."`
 }
 
+// NodesConfig is how nodes are emptied.
+type NodesConfig struct {
+	DrainFor time.Duration `yaml:"drain_for" doc:"How long a drain goes on trying where disruption budgets do not allow it, from the yes on. What is left then is named."`
+}
+
 // MissesConfig is what is kept to learn from.
 type MissesConfig struct {
 	Keep bool `yaml:"keep" doc:"Whether sentences that were not understood are kept, masked, in the state file for bot misses."`
@@ -112,6 +118,7 @@ func defaults() Config {
 		Listen:    "127.0.0.1:8080",
 		Proposals: ProposalsConfig{ExpireAfter: action.ProposalLife},
 		Rollouts:  RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
+		Nodes:     NodesConfig{DrainFor: action.DrainLife},
 		Misses:    MissesConfig{Keep: true, Max: 1000},
 		Log:       LogConfig{Level: "info", Format: "text"},
 	}

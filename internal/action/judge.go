@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/kube"
@@ -16,7 +17,12 @@ type Patience struct {
 	Still time.Duration
 	// Answer is how long a proposal waits for yes; 0 is ProposalLife.
 	Answer time.Duration
+	// Drain is how long a drain goes on trying, from the yes; 0 is DrainLife.
+	Drain time.Duration
 }
+
+// DrainLife is how long a drain goes on trying, unless Patience says.
+const DrainLife = 15 * time.Minute
 
 // DefaultPatience is long enough for one failed pull to be tried again, and
 // short enough for a telephone call.
@@ -42,7 +48,8 @@ type watcher struct {
 	patience Patience
 	change   kube.Change
 	id       string
-	seen     bool // the object has carried the action's mark
+	begun    time.Time // when it was begun, by whatever process
+	seen     bool      // the object has carried the action's mark
 	began    time.Time
 	hard     kube.Reason // since when: hardAt
 	hardAt   time.Time
@@ -86,8 +93,19 @@ func (w *watcher) look(o kube.Workload, now time.Time) verdict {
 		return stuck
 	case w.hard != "" && now.Sub(w.hardAt) >= w.patience.Hard:
 		return stuck
-	case now.Sub(w.movedAt) >= w.patience.Still:
+	case w.tooLong(now):
 		return stuck
 	}
 	return goesOn
+}
+
+// tooLong reports whether a change has taken longer than one of its pace may.
+func (w *watcher) tooLong(now time.Time) bool {
+	switch w.change.Pace() {
+	case kube.PaceJob:
+		return false
+	case kube.PaceDrain:
+		return now.Sub(w.begun) >= cmp.Or(w.patience.Drain, DrainLife)
+	}
+	return now.Sub(w.movedAt) >= w.patience.Still
 }

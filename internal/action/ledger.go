@@ -71,8 +71,10 @@ const (
 	// seenEvery is how often an entry with stages to come is journaled while it is
 	// watched: it tells the next process for how long nobody was there.
 	seenEvery = time.Minute
-	// stepEvery is the time between two steps of a change that ends stepwise.
+	// stepEvery is the time between two steps of a change that ends stepwise. While
+	// the cluster says that it may not go on now, the time grows to stepLast.
 	stepEvery = time.Second
+	stepLast  = 5 * time.Second
 	// narrateEvery is the least time between two reports of progress.
 	narrateEvery = 500 * time.Millisecond
 	// ProposalLife is how long a proposal waits for yes, unless Patience says.
@@ -285,8 +287,9 @@ func inWords(d time.Duration) string {
 const stopSuffix = ".stop"
 
 // CallOff stops a running entry behind the stage that runs: what was begun is
-// finished, the rest is not done. It returns what will not be done, which is
-// nothing where the entry is in its last stage or at its end.
+// finished, the rest is not done. A change that can be stopped is stopped where
+// it is. It returns what will not be done, or not to its end, which is nothing
+// where the entry is in its last stage or at its end.
 func (l *Ledger) CallOff(ctx context.Context, id string, by access.Speaker) ([]Step, error) {
 	if err := l.MayChange(ctx, by); err != nil {
 		return nil, err
@@ -296,6 +299,9 @@ func (l *Ledger) CallOff(ctx context.Context, id string, by access.Speaker) ([]S
 		return nil, err
 	}
 	rest := e.Rest()
+	if s := e.Stuck(); s != nil && s.Change.Stops() {
+		rest = append([]Step{*s}, rest...)
+	}
 	if len(rest) == 0 {
 		return nil, nil
 	}
@@ -602,11 +608,13 @@ func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) 
 	return err
 }
 
-// outdated stops a chain that nobody was there to carry on with for so long
-// that nobody expects it to go on. What runs is still watched to its end.
+// outdated stops a chain, or a change that is made bit by bit, that nobody was
+// there to carry on with for so long that nobody expects it to go on. What runs
+// is still watched to its end.
 func (l *Ledger) outdated(ctx context.Context, e Entry) (Entry, error) {
 	late := e.late(time.Now())
-	if late <= staleYes || e.Stages() == 1 {
+	at := e.Stuck()
+	if late <= staleYes || e.Stages() == 1 && (at == nil || !at.Change.Stops()) {
 		return e, nil
 	}
 	stage := e.Stage()
@@ -675,11 +683,14 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 			e.Steps[i].Ready = true
 			continue
 		}
-		w := watcher{patience: l.patience, change: e.Steps[i].Change, id: e.mark(e.Steps[i])}
+		w := watcher{patience: l.patience, change: e.Steps[i].Change, id: e.mark(e.Steps[i]), begun: e.begun()}
 		for o, err := range l.follow(ctx, &e, i) {
 			if err != nil {
 				if ctx.Err() != nil {
 					return e, ctx.Err()
+				}
+				if errors.Is(err, errCalledOff) {
+					return l.swap(ctx, e, Stopped)
 				}
 				if errors.Is(err, errLost) || e.Steps[i].Change.Ending() == kube.EndsStepwise && fault.KindOf(err) == fault.Unavailable {
 					return e, err // the journal: see persist
@@ -746,10 +757,16 @@ func (l *Ledger) follow(ctx context.Context, e *Entry, i int) iter.Seq2[kube.Wor
 		return l.watcher.WatchRollout(ctx, s.Change.Ref, s.Generation)
 	}
 	return func(yield func(kube.Workload, error) bool) {
-		for {
+		for wait := stepEvery; ; {
 			// Nothing is done but by the process that holds the entry.
 			var err error
-			if *e, err = l.swap(ctx, *e, Watching); err != nil {
+			if *e, err = l.swap(ctx, *e, Watching); err == nil && s.Change.Stops() {
+				var off bool
+				if off, err = l.calledOff(ctx, *e); off {
+					err = errCalledOff
+				}
+			}
+			if err != nil {
 				yield(kube.Workload{}, err)
 				return
 			}
@@ -769,11 +786,17 @@ func (l *Ledger) follow(ctx context.Context, e *Entry, i int) iter.Seq2[kube.Wor
 			case <-ctx.Done():
 				yield(kube.Workload{}, ctx.Err())
 				return
-			case <-time.After(stepEvery):
+			case <-time.After(wait):
+			}
+			if wait = min(2*wait, stepLast); p.Stuck == nil || p.Stuck.Reason != kube.Budget {
+				wait = stepEvery // something moves, or is looked at only
 			}
 		}
 	}
 }
+
+// errCalledOff says that somebody stopped what is being done.
+var errCalledOff = errors.New("action: called off")
 
 // stepOnce goes one step on. A step that was begun is finished even if the
 // process is told to stop.

@@ -55,7 +55,7 @@ func house() map[string]room {
 		"internal/postgrestest": {theirs: []string{"github.com/jackc/pgx/v5"}},
 		"internal/webhook":      {ours: []string{"internal/fault"}},
 		"internal/access":       {ours: []string{"internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein", "github.com/alexedwards/argon2id", "go.yaml.in/yaml/v3", "golang.org/x/time/rate"}, tests: []string{"internal/store"}},
-		"internal/kube":         {ours: []string{"internal/fault"}, theirs: append(k8s, "github.com/aymanbagabas/go-udiff", "github.com/distribution/reference"), tests: []string{"internal/sandboxtest"}},
+		"internal/kube":         {ours: []string{"internal/fault"}, theirs: append(k8s, "github.com/aymanbagabas/go-udiff", "github.com/distribution/reference", "github.com/robfig/cron/v3"), tests: []string{"internal/sandboxtest"}},
 		"internal/gitops": {
 			ours:   []string{"internal/fault", "internal/kube"},
 			theirs: []string{"github.com/go-git/go-billy/v5", "github.com/go-git/go-git/v5", "github.com/google/go-github/v87", "github.com/aymanbagabas/go-udiff", "go.yaml.in/yaml/v3"},
@@ -96,7 +96,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "approve autoscale cancel chain confirm create deny deploy greet help link list pause promote repeat restart resume rights rollback scale status switch_cluster switch_namespace thanks undo unlink"
+const handled = "approve autoscale cancel chain confirm cordon create delete_pod deny deploy drain greet help link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

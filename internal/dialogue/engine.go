@@ -257,7 +257,7 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	if unknown != nil && namesNobody(t.Intent) {
 		return Reply{}, unknown // it may well be there
 	}
-	if res.Ask == "targets" && e.supply(t) {
+	if res.Ask == "targets" && e.supply(t) || res.Ask == "node" && supplyNode(t) {
 		res.Ask = e.missing(t.Intent)
 	}
 	if e.handlers[t.Intent.Name] == nil {
@@ -327,6 +327,20 @@ func (e *Engine) supply(t *Turn) bool {
 	t.Intent.Slots["targets"] = []string{it}
 	return true
 }
+
+// supplyNode lets "uncordon it" be about the node that was spoken of last, where
+// nothing else was spoken of since.
+func supplyNode(t *Turn) bool {
+	if o := t.Session.Targets; len(o) == 1 && o[0].Kind == kindNode {
+		t.Intent.Slots = maps.Clone(t.Intent.Slots)
+		t.Intent.Slots["node"] = o[0].Name
+		return true
+	}
+	return false
+}
+
+// kindNode is what a Target that is a node is.
+const kindNode = "Node"
 
 // askFor asks for what an intent lacks, which may be a step of the turn's; asked
 // is false where it lacks nothing.

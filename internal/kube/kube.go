@@ -204,6 +204,12 @@ type Change struct {
 	Bounds *Bounds         `json:"bounds,omitempty"` // VerbAutoscale: what was asked for
 	Ports  []int32         `json:"ports,omitempty"`  // VerbCreate, VerbDelete
 
+	Node  *NodeChange  `json:"node,omitempty"`  // the verbs of nodes
+	Drain *Drain       `json:"drain,omitempty"` // VerbDrain
+	Pod   *PodDeletion `json:"pod,omitempty"`   // VerbDeletePod
+	Run   *JobRun      `json:"run,omitempty"`   // VerbRunJob
+	Hold  *Suspension  `json:"hold,omitempty"`  // VerbSuspend, VerbUnsuspend
+
 	// Based is the generation of the object that was looked at to make up the
 	// change; 0 is any. Plan refuses another with ErrStale.
 	Based int64 `json:"-"`
@@ -227,8 +233,9 @@ var ErrStale = errors.New("kube: the object has changed since it was looked at")
 
 // PodRef names one pod, and no other of the same name.
 type PodRef struct {
-	Name string `json:"name"`
-	UID  string `json:"uid"`
+	Namespace string `json:"namespace,omitempty"` // "" is that of the change
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
 }
 
 // Diff is what a change would do, as the API server itself answered a dry-run.

@@ -157,6 +157,12 @@ const (
 	Rejected      Reason = "rejected" // pods are not admitted, for another reason than quota
 	Unschedulable Reason = "unschedulable"
 	NotReady      Reason = "readiness"
+
+	Budget    Reason = "budget"     // a disruption budget allows no eviction now
+	Bare      Reason = "bare"       // a pod that nothing makes anew, and nobody agreed to its going
+	Lingering Reason = "lingering"  // deleted, and not gone after its grace period
+	JobRetry  Reason = "job_retry"  // an attempt of a Job failed, and it tries again
+	JobFailed Reason = "job_failed" // a Job gave up
 )
 
 // Hard reports whether the reason goes away only when somebody changes
@@ -176,6 +182,9 @@ type Stuck struct {
 	ExitCode  int32  `json:"exit_code,omitempty"`
 	Restarts  int32  `json:"restarts,omitempty"`
 	Detail    string `json:"detail,omitempty"`
+	// Left are the pods that a drain still has before it, as namespace/name and
+	// joined by commas.
+	Left string `json:"left,omitempty"`
 }
 
 // detailLimit bounds text taken from the cluster, in bytes.

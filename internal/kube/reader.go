@@ -38,6 +38,7 @@ type Reader struct {
 	deployments, statefulSets, daemonSets cache.SharedIndexInformer
 	namespaces                            cache.SharedIndexInformer // nil where only one namespace may be read
 	nodes                                 cache.SharedIndexInformer // nil where they may not be read
+	cronJobs, jobs                        cache.SharedIndexInformer // both nil where either may not be read
 	pods                                  cache.SharedIndexInformer // nil with NoPods
 
 	scope string // the one namespace that may be read, "" for all
@@ -114,6 +115,9 @@ func (r *Reader) Start(ctx context.Context) error {
 		if err := r.onNames(inf); err != nil {
 			return err
 		}
+	}
+	if err := r.watchJobs(ctx, f); err != nil {
+		return err
 	}
 	if !r.opt.NoPods {
 		r.pods = f.Core().V1().Pods().Informer()
@@ -209,9 +213,9 @@ func (r *Reader) changes(ref Ref) (<-chan struct{}, func()) {
 // Names is a number that grows whenever a workload or namespace comes or goes.
 func (r *Reader) Names() uint64 { return r.names.Load() }
 
-// All returns the names of all workloads, in no order.
+// All returns the names of all workloads, CronJobs and Jobs, in no order.
 func (r *Reader) All() []Ref {
-	var out []Ref
+	out := r.batchNames()
 	for _, inf := range []cache.SharedIndexInformer{r.deployments, r.statefulSets, r.daemonSets} {
 		for _, o := range inf.GetStore().List() {
 			out = append(out, workloadRef(r.cluster.Name, o))

@@ -158,10 +158,11 @@ func TestLists(t *testing.T) {
 		}
 	}
 	nodes := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "nodes"}))
+	nodes.Items = slices.DeleteFunc(nodes.Items, func(i kube.Item) bool { return !strings.HasPrefix(i.Name, "node-") }) // others are of other tests
 	if len(nodes.Items) != 3 || nodes.Items[0].Status != "Ready" || !nodes.Items[0].Healthy {
 		t.Errorf("%+v", nodes)
 	}
-	if names := r.Nodes(); len(names) != 3 || names[0] != nodes.Items[0].Name {
+	if names := r.Nodes(); len(names) < 3 || names[0] != nodes.Items[0].Name {
 		t.Errorf("nodes %v", names)
 	}
 	if tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "namespaces"})); !slices.ContainsFunc(tab.Items, func(i kube.Item) bool { return i.Name == ns }) {

@@ -4,6 +4,7 @@ import (
 	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -27,11 +28,42 @@ func slim(o any) (any, error) {
 		slimMeta(&d.ObjectMeta)
 		d.Spec.Template = slimTemplate(d.Spec.Template)
 	case *corev1.Node:
-		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: d.Name, UID: d.UID, ResourceVersion: d.ResourceVersion}}, nil
+		return slimNode(d), nil
+	case *batchv1.CronJob:
+		slimMeta(&d.ObjectMeta)
+		d.Spec.JobTemplate = batchv1.JobTemplateSpec{}
+	case *batchv1.Job:
+		return slimJob(d), nil
 	case *corev1.Namespace:
 		slimMeta(&d.ObjectMeta)
 	}
 	return o, nil
+}
+
+func slimNode(n *corev1.Node) *corev1.Node {
+	out := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}}
+	out.Spec.Unschedulable = n.Spec.Unschedulable
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			out.Status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		}
+	}
+	return out
+}
+
+func slimJob(j *batchv1.Job) *batchv1.Job {
+	out := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{
+		Name: j.Name, Namespace: one(j.Namespace), UID: j.UID, ResourceVersion: j.ResourceVersion, Generation: j.Generation,
+		CreationTimestamp: j.CreationTimestamp, DeletionTimestamp: j.DeletionTimestamp,
+	}}
+	if o := metav1.GetControllerOf(j); o != nil {
+		yes := true
+		out.OwnerReferences = []metav1.OwnerReference{{APIVersion: one(o.APIVersion), Kind: one(o.Kind), Name: one(o.Name), UID: types.UID(one(string(o.UID))), Controller: &yes}}
+	}
+	out.Spec.Suspend = j.Spec.Suspend
+	out.Status = j.Status
+	out.Status.UncountedTerminatedPods = nil
+	return out
 }
 
 func slimMeta(m *metav1.ObjectMeta) {

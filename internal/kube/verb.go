@@ -85,6 +85,17 @@ type foreseer interface {
 	foresee(c Change, w *Workload)
 }
 
+// pacer is a verb that takes another time than a roll-out does.
+type pacer interface {
+	pace() Pace
+}
+
+// stopper is a stepper that can be stopped between two steps, with part of it
+// done for good.
+type stopper interface {
+	stops()
+}
+
 // Aspect is what of an object a verb changes.
 type Aspect string
 
@@ -105,8 +116,20 @@ const (
 	EndsStepwise  Ending = "stepwise"   // when Writer.Step says so
 )
 
+// Pace is how long a change may take.
+type Pace string
+
+// The paces.
+const (
+	PaceRollout Pace = "rollout" // as long as something moves
+	PaceDrain   Pace = "drain"   // until a limit of its own
+	PaceJob     Pace = "job"     // as long as it takes: Kubernetes itself ends it
+)
+
 // families are all verbs there are. Each family has a line here.
-func families() []map[Verb]verb { return []map[Verb]verb{workloadVerbs(), pauseVerbs(), wholeVerbs()} }
+func families() []map[Verb]verb {
+	return []map[Verb]verb{workloadVerbs(), pauseVerbs(), wholeVerbs(), nodeVerbs(), podVerbs(), jobVerbs()}
+}
 
 func workloadVerbs() map[Verb]verb {
 	return map[Verb]verb{VerbScale: scaling{}, VerbImage: imaging{}, VerbTemplate: templating{}, VerbRestart: restarting{}}
@@ -203,6 +226,33 @@ func (c Change) Ending() Ending {
 		return EndsStepwise
 	}
 	return EndsRolledOut
+}
+
+// Pace is how long the change may take.
+func (c Change) Pace() Pace {
+	if p, ok := verbs(c.Verb).(pacer); ok {
+		return p.pace()
+	}
+	return PaceRollout
+}
+
+// Subject is the object that people speak of when they speak of the change: of a
+// pod its owner, of a run of a CronJob the CronJob.
+func (c Change) Subject() Ref {
+	ref := c.About()
+	switch {
+	case c.Verb == VerbDeletePod && slices.Contains([]string{Deployment, StatefulSet, DaemonSet}, c.pod().Owner.Kind):
+		return c.pod().Owner
+	case c.Run != nil:
+		ref.Kind, ref.Name = CronJob, c.Run.CronJob
+	}
+	return ref
+}
+
+// Stops reports whether the change can be stopped while it is being made.
+func (c Change) Stops() bool {
+	_, ok := verbs(c.Verb).(stopper)
+	return ok
 }
 
 // Holds reports whether a workload still is what the change made it.

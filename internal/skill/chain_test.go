@@ -112,6 +112,9 @@ func (t *town) Apply(_ context.Context, c kube.Change, id string) (kube.Applied,
 	return kube.Applied{Generation: w.Generation}, nil
 }
 
+// Batch: there are no jobs here.
+func (*town) Batch(context.Context, kube.Query) ([]kube.BatchJob, error) { return nil, nil }
+
 func (*town) Step(context.Context, kube.Change, string) (kube.Progress, error) {
 	return kube.Progress{}, errors.New("no steps")
 }

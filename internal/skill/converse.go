@@ -80,7 +80,7 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 			}
 			if err == nil && !e.State.Ended() {
 				key = "deny.running"
-				if len(e.Rest()) > 0 {
+				if at := e.Stuck(); len(e.Rest()) > 0 || at != nil && at.Change.Stops() {
 					return c.callOff(ctx, t, e)
 				}
 			}
@@ -118,6 +118,11 @@ func (c *Crew) callOff(ctx context.Context, t *dialogue.Turn, e action.Entry) (d
 	}
 	if len(left) == 0 {
 		return t.Reply("deny.running", nil) // it came to its last step meanwhile
+	}
+	if left[0].Change.Stops() {
+		r, err := t.Reply("deny.stop", dialogue.Data{"Name": left[0].Change.Ref.Name})
+		r.Outcome = dialogue.OutcomePending
+		return r, err
 	}
 	var names []string
 	for _, s := range left {

@@ -96,7 +96,7 @@ func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
 	case s.Last.State == "" || s.Last.State == kube.Observing:
 		key = "progress.begun"
 	case s.Last.Stuck != nil:
-		key = "progress.held"
+		key = c.own("progress.held", s.Change.Verb)
 	case c.catalogue.CanSay("progress." + string(s.Change.Verb)):
 		key = "progress." + string(s.Change.Verb)
 	case s.Last.State == kube.Complete, s.Last.State == kube.Paused, s.Last.State == kube.DeadlineExceeded:
@@ -169,6 +169,9 @@ func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
 
 // stopped words the end of an entry that was called off: what is done.
 func (c *Crew) stopped(e action.Entry) (intents.Say, error) {
+	if say, cut, err := c.cutShort(e); cut || err != nil {
+		return say, err
+	}
 	e.Steps = slices.DeleteFunc(slices.Clone(e.Steps), func(s action.Step) bool { return !s.Ready })
 	done, err := c.phrases(e, "done.")
 	if err != nil {
@@ -233,7 +236,7 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 		key := "failed.not_applied"
 		switch {
 		case s.Applied:
-			key = "failed.lost"
+			key = c.own("failed.lost", s.Change.Verb)
 		case e.Fault == fault.Unavailable:
 			key = "failed.unknown" // the patch was sent; its answer never came
 		}
@@ -244,19 +247,15 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 		return intents.Say{}, err
 	}
 	data["WhySpeech"], data["Why"] = why.Speech, why.Text
-	key := "failed.stuck"
-	if own := key + "." + string(s.Change.Verb); c.catalogue.CanSay(own) {
-		key = own
-	}
-	return c.catalogue.Say(key, data)
+	return c.catalogue.Say(c.own("failed.stuck", s.Change.Verb), data)
 }
 
 // offer proposes to put back what a failed entry changed, in the name of the
 // one who asked for it; nil where nothing can be put back.
 func (c *Crew) offer(ctx context.Context, e action.Entry) (*action.Entry, error) {
 	changes, ok := e.OfStage(e.Stage()).Inverse() // what went well before stays
-	if !ok {
-		return nil, nil
+	if !ok || slices.ContainsFunc(changes, func(ch kube.Change) bool { return ch.Verb == kube.VerbDeleteJob }) {
+		return nil, nil // a Job that failed is kept: it tells why
 	}
 	for i := range changes {
 		changes[i].Cause = cause(e.Speaker, "roll back, offered after “"+e.Said+"”")

@@ -145,6 +145,11 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
+	found, err := c.found(e)
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	p.warnings = slices.Concat(found, p.warnings)
 	r, err := c.readback(t, e, p)
 	if err != nil {
 		return dialogue.Reply{}, err
@@ -171,7 +176,7 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 func targets(e action.Entry) []dialogue.Target {
 	var out []dialogue.Target
 	for _, s := range e.Steps {
-		if o := target(s.Change.About()); !slices.Contains(out, o) && (o.Kind != kube.Service || len(e.Steps) == 1) {
+		if o := target(s.Change.Subject()); !slices.Contains(out, o) && (o.Kind != kube.Service || len(e.Steps) == 1) {
 			out = append(out, o)
 		}
 	}
@@ -316,7 +321,7 @@ func (c *Crew) manyPhrase(e action.Entry, key string) (intents.Say, error) {
 		return what, err
 	}
 	data["Speech"], data["Text"] = what.Speech, what.Text
-	return c.catalogue.Say(key, data)
+	return c.catalogue.Say(c.own(key, ch.Verb), data)
 }
 
 // stepData fills the blanks of wordings about one step.
@@ -329,14 +334,14 @@ func (c *Crew) stepData(s action.Step) dialogue.Data {
 	for _, pod := range s.Change.DeletePods {
 		broken = append(broken, pod.Name)
 	}
-	return dialogue.Data{
+	return maintenance(s, dialogue.Data{
 		"Delete": broken, "Restart": s.Change.Verb == kube.VerbRestart,
 		"Name": at.Name, "Kind": at.Kind, "Namespace": at.Namespace, "Place": c.place(at),
 		"Of": s.Change.Of, "Image": image, "Ports": s.Change.Ports,
 		"From": s.Change.From(), "To": s.Change.To(), "Revision": s.Change.ToRevision,
 		"Desired": p.Desired, "Ready": p.Ready, "Updated": p.Updated, "Fresh": p.Fresh(), "Old": p.Old(),
 		"FromReplicas": s.Change.FromReplicas, "ToReplicas": s.Change.ToReplicas,
-	}
+	})
 }
 
 // and joins phrases the way people do.

@@ -25,6 +25,7 @@ type Reader interface {
 	finder
 	historian
 	lister
+	maintainer
 	Diagnose(ctx context.Context, w kube.Workload) (kube.Progress, error)
 	AutoscalerOf(ctx context.Context, ref kube.Ref) (kube.Autoscaler, bool, error)
 }
@@ -97,9 +98,10 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 // family of them has a line here.
 func (c *Crew) planners() map[string]planner {
 	out := map[string]planner{}
-	for _, family := range []map[string]planner{c.workloadPlanners(), c.pausePlanners()} {
+	for _, family := range []map[string]planner{c.workloadPlanners(), c.pausePlanners(), c.nodePlanners(), c.podPlanners(), c.jobPlanners()} {
 		maps.Copy(out, family)
 	}
+	out["pause"], out["resume"] = c.orJobs(kube.VerbSuspend, out["pause"]), c.orJobs(kube.VerbUnsuspend, out["resume"])
 	return out
 }
 
@@ -240,9 +242,23 @@ func (c *Crew) elsewhere(ctx context.Context, q kube.Query) error {
 		return err
 	}
 	if len(ws) == 0 {
-		return fault.New(fault.NotFound, "I see no %s in the cluster.", q.Name)
+		return c.otherKind(ctx, q.Cluster, q.Name)
 	}
 	return fault.New(fault.NotFound, "There is no %s in %s; there is one in %s.", q.Name, q.Namespace, strings.Join(namespaces(ws), " and one in "))
+}
+
+// otherKind says that there is no workload of a name, and what else is called so.
+func (c *Crew) otherKind(ctx context.Context, cluster, name string) error {
+	jobs, err := c.cluster.Batch(ctx, kube.Query{Cluster: cluster, Name: name})
+	switch {
+	case err != nil:
+		return err
+	case len(jobs) == 0:
+		return fault.New(fault.NotFound, "I see no %s in the cluster.", name)
+	case jobs[0].Scheduled:
+		return fault.New(fault.Refused, "%s is a CronJob: it can be run now, suspended and resumed, and that is all.", name)
+	}
+	return fault.New(fault.Refused, "%s is a Job: it can be suspended and resumed, and that is all.", name)
 }
 
 func namespaces(ws []kube.Workload) []string {
@@ -271,7 +287,7 @@ func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kub
 	where := namespaces(all)
 	switch {
 	case len(where) == 0:
-		return kube.Workload{}, fault.New(fault.NotFound, "I see no %s in the cluster.", name)
+		return kube.Workload{}, c.otherKind(ctx, cluster, name)
 	case slices.Contains(where, c.home(t)):
 		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: c.home(t), Name: name})
 	case len(where) == 1:

@@ -56,14 +56,18 @@ func TestRepliesAndCodeAgree(t *testing.T) {
 	keys := c.ReplyKeys()
 	for _, k := range keys {
 		prefix, _, _ := strings.Cut(k, ".")
-		if !slices.Contains(literals, k) && !slices.Contains(literals, prefix+".") {
+		common := k // a verb may have a wording of its own for what is said of all
+		if i := strings.LastIndex(k, "."); slices.Contains(kube.Verbs(), kube.Verb(k[i+1:])) {
+			common = k[:i]
+		}
+		if !slices.Contains(literals, k) && !slices.Contains(literals, common) && !slices.Contains(literals, prefix+".") {
 			t.Errorf("no code says %q", k)
 		}
 	}
 	// The families that are put together from a prefix must be whole.
 	for prefix, rest := range map[string][]string{
 		"change.": {"many"}, "started.": {"many"}, "done.": {"many"}, "offer.": {"many"},
-		"why.":     {"image_pull", "crash_loop", "oom", "config", "quota", "rejected", "unschedulable", "readiness"},
+		"why.":     {"image_pull", "crash_loop", "oom", "config", "quota", "rejected", "unschedulable", "readiness", "budget", "bare", "lingering", "job_retry", "job_failed"},
 		"status.":  {"observing", "updating", "terminating", "waiting", "paused", "deadline_exceeded", "complete"},
 		"outcome.": {"rolled_back", "superseded"}, "progress.": {"updating", "terminating", "waiting"},
 		"ask.": {"replicas", "version", "targets"},

@@ -18,6 +18,12 @@ func (c *Crew) status(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, er
 	if t.Intent.Slots.String("what") == "context" {
 		return c.context(t)
 	}
+	if r, done, err := c.statusElsewhere(ctx, t); done || err != nil {
+		if err != nil {
+			return answered(err)
+		}
+		return r, nil
+	}
 	targets := t.Intent.Slots.Targets()
 	if len(targets) == 0 || targets[0] == intents.TargetCluster || targets[0] == intents.TargetAll {
 		return c.overview(ctx, t)
