@@ -61,7 +61,7 @@ func house() map[string]room {
 			theirs: []string{"github.com/go-git/go-billy/v5", "github.com/go-git/go-git/v5", "github.com/google/go-github/v87", "github.com/aymanbagabas/go-udiff", "go.yaml.in/yaml/v3"},
 		},
 		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/kube"}, tests: []string{"internal/store"}},
-		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/store"}},
+		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/skill": {
 			ours:   []string{"intents", "internal/access", "internal/action", "internal/dialogue", "internal/fault", "internal/kube"},
 			theirs: []string{"github.com/distribution/reference"},

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -24,8 +23,16 @@ type Store interface {
 	// LoadTurn returns the session of a conversation and the answer that was
 	// given to a delivery; nil for what there is not.
 	LoadTurn(ctx context.Context, conversation, deliveryID string) (session, answer []byte, err error)
-	// SaveTurn keeps the session, and the answer under the delivery id if that is not "".
-	SaveTurn(ctx context.Context, conversation string, session []byte, deliveryID string, answer []byte) error
+	// SaveTurn keeps the session, and the answer under the delivery id if that is
+	// not "". kept is false, and nothing is, where another process took the
+	// delivery over.
+	SaveTurn(ctx context.Context, conversation string, session []byte, deliveryID string, answer []byte) (kept bool, err error)
+	// LockConversation keeps other processes from answering in a conversation
+	// until unlock, where there can be any.
+	LockConversation(ctx context.Context, conversation string) (unlock func(), err error)
+	// ClaimDelivery reports whether this process may handle a delivery: nobody
+	// answered it, and nobody else is about to. The conversation is locked.
+	ClaimDelivery(ctx context.Context, deliveryID string) (claimed bool, err error)
 	// AppendEvent keeps an event and the session with it. A key seen before
 	// changes nothing: fresh is false and seq that of the first.
 	AppendEvent(ctx context.Context, conversation, key string, event, session []byte) (seq int64, fresh bool, err error)
@@ -137,9 +144,12 @@ func (e *Engine) Respond(ctx context.Context, req Request) Reply {
 
 // turn handles a request under the conversation's lock.
 func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, error) {
-	unlock := e.locks.lock(req.Conversation)
+	unlock, err := e.lock(ctx, req.Conversation)
+	if err != nil {
+		return Reply{}, nil, false, err
+	}
 	defer unlock()
-	s, answered, err := e.load(ctx, req.Conversation, req.DeliveryID)
+	s, answered, err := e.claim(ctx, req)
 	if err != nil {
 		return Reply{}, nil, false, err
 	}
@@ -190,7 +200,17 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 		t.heard.Request, t.heard.Reply = t.Request, keep // the turn's own: it has no secret in it
 		e.listener.Listen(ctx, t.heard)
 	}
-	return finish(r), s, false, e.save(ctx, req, s, finish(keep))
+	if err := e.save(ctx, req, s, finish(keep)); !errors.Is(err, errTaken) {
+		return finish(r), s, false, err
+	}
+	// Whoever took it over answers: what is done is done once all the same.
+	if s, answered, err = e.claim(ctx, req); err == nil && answered == nil {
+		err = fault.Wrap(errTaken, fault.Unavailable, "I lost what was just said. Please say it again.")
+	}
+	if err != nil {
+		return Reply{}, nil, false, err
+	}
+	return *answered, s, true, nil
 }
 
 // kept is an answer as it may be remembered, and given again.
@@ -556,7 +576,11 @@ func (e *Engine) await(ctx context.Context, req Request, r Reply, sub *Subscript
 
 // heard notes that an outcome was told, and makes it the answer to the delivery.
 func (e *Engine) heard(ctx context.Context, req Request, seq int64, answer Reply) error {
-	defer e.locks.lock(req.Conversation)()
+	unlock, err := e.lock(ctx, req.Conversation)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	s, _, err := e.load(ctx, req.Conversation, "")
 	if err != nil {
 		return err
@@ -626,7 +650,11 @@ func (e *Engine) Push(ctx context.Context, conversation string, ev Event, update
 		e.hub.Publish(conversation, ev)
 		return nil
 	}
-	defer e.locks.lock(conversation)()
+	unlock, err := e.lock(ctx, conversation)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	s, _, err := e.load(ctx, conversation, "")
 	if err != nil {
 		return err
@@ -691,7 +719,10 @@ func (e *Engine) save(ctx context.Context, req Request, s *Session, r Reply) err
 		return err
 	}
 	// A turn that was handled is remembered even if whoever asked has hung up.
-	err = e.store.SaveTurn(context.WithoutCancel(ctx), req.Conversation, sb, req.DeliveryID, ab)
+	kept, err := e.store.SaveTurn(context.WithoutCancel(ctx), req.Conversation, sb, req.DeliveryID, ab)
+	if err == nil && !kept {
+		return errTaken
+	}
 	return fault.Wrap(err, fault.Unavailable, "I could not note down what was just said. Ask me how it is going before you say it again.")
 }
 
@@ -706,35 +737,4 @@ func CheckHandlers(c *intents.Catalogue, handlers map[string]Handler) error {
 		}
 	}
 	return nil
-}
-
-// keyedMutex is one mutex a key, gone when nobody holds or wants it.
-type keyedMutex struct {
-	mu sync.Mutex
-	m  map[string]*keyLock
-}
-
-type keyLock struct {
-	held  chan struct{} // full while somebody holds the lock
-	users int
-}
-
-func (k *keyedMutex) lock(key string) (unlock func()) {
-	k.mu.Lock()
-	l := k.m[key]
-	if l == nil {
-		l = &keyLock{held: make(chan struct{}, 1)}
-		k.m[key] = l
-	}
-	l.users++
-	k.mu.Unlock()
-	l.held <- struct{}{}
-	return func() {
-		<-l.held
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if l.users--; l.users == 0 {
-			delete(k.m, key)
-		}
-	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/audit"
 )
 
 // LinkOf returns the person a speaker is linked to, "" for none.
@@ -15,13 +18,41 @@ func (s *Store) LinkOf(ctx context.Context, speaker string) (string, error) {
 
 // PutLink links a speaker to a person, in place of any other.
 func (s *Store) PutLink(ctx context.Context, speaker, person string) error {
-	return s.exec(ctx, `INSERT INTO links (speaker, person, at) VALUES (?, ?, :now)
-		ON CONFLICT (speaker) DO UPDATE SET person = excluded.person, at = excluded.at`, s.text(speaker), person)
+	return s.tx(ctx, s.durable, func(t *tx) error {
+		if _, err := t.exec(ctx, `INSERT INTO links (speaker, person, at) VALUES (?, ?, :now)
+			ON CONFLICT (speaker) DO UPDATE SET person = excluded.person, at = excluded.at`, s.text(speaker), person); err != nil {
+			return err
+		}
+		return t.auditLink(ctx, audit.Linked, speaker, person)
+	})
 }
 
 // DropLink ends a speaker's link and reports whether there was one.
-func (s *Store) DropLink(ctx context.Context, speaker string) (bool, error) {
-	return s.changed(ctx, "DELETE FROM links WHERE speaker = ?", s.text(speaker))
+func (s *Store) DropLink(ctx context.Context, speaker string) (was bool, err error) {
+	err = s.tx(ctx, s.durable, func(t *tx) error {
+		var person string
+		err := t.row(ctx, "DELETE FROM links WHERE speaker = ? RETURNING person", s.text(speaker)).Scan(&person)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errRollback
+		}
+		if err != nil {
+			return err
+		}
+		was = true
+		return t.auditLink(ctx, audit.Unlinked, speaker, person)
+	})
+	return was && err == nil, err
+}
+
+// auditLink notes in the trail that a speaker, channel:id, was linked or is no more.
+func (t *tx) auditLink(ctx context.Context, k audit.Kind, speaker, person string) error {
+	ev := audit.Event{Kind: k, At: time.Now(), Person: person}
+	ev.Channel, ev.Speaker, _ = strings.Cut(speaker, ":")
+	line, err := ev.Encode()
+	if err != nil {
+		return err
+	}
+	return t.audit(ctx, "", [][]byte{line})
 }
 
 // Links calls f with every link, in the order of the speakers. f must not call

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/firstmate-ops/firstmate/internal/audit"
 	"github.com/firstmate-ops/firstmate/internal/store"
 )
 
@@ -19,6 +20,8 @@ func TestConformance(t *testing.T) {
 	}{
 		{"turns are kept across opens", turnsAreKept},
 		{"ids may be anything", idsMayBeAnything},
+		{"a delivery is claimed by one", aDeliveryIsClaimedByOne},
+		{"who lost a delivery keeps nothing", whoLostADeliveryKeepsNothing},
 		{"an event is kept once", anEventIsKeptOnce},
 		{"an action moves on as journaled", anActionMovesOn},
 		{"a runner that died is followed by another", aDeadRunnerIsFollowed},
@@ -44,8 +47,8 @@ func turnsAreKept(t *testing.T, open opener) {
 	if sess, ans, err := s.LoadTurn(ctx, "c", "d"); sess != nil || ans != nil || err != nil {
 		t.Fatalf("an empty store holds %q %q %v", sess, ans, err)
 	}
-	check(t, s.SaveTurn(ctx, "c", []byte("s1"), "d", []byte("a1")))
-	check(t, s.SaveTurn(ctx, "c", []byte("s2"), "", nil))
+	save(t, s, "c", []byte("s1"), "d", []byte("a1"))
+	save(t, s, "c", []byte("s2"), "", nil)
 	sess, ans, err := open(t).LoadTurn(ctx, "c", "d")
 	if string(sess) != "s2" || string(ans) != "a1" || err != nil {
 		t.Fatalf("kept %q %q %v", sess, ans, err)
@@ -53,11 +56,18 @@ func turnsAreKept(t *testing.T, open opener) {
 	check(t, s.Ping(ctx))
 }
 
+func save(t testing.TB, s *store.Store, conversation string, session []byte, delivery string, answer []byte) {
+	t.Helper()
+	if !must[bool](t)(s.SaveTurn(t.Context(), conversation, session, delivery, answer)) {
+		t.Fatalf("%s is another's", delivery)
+	}
+}
+
 func idsMayBeAnything(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	ids := []string{"nul\x00", "nul\x00\x00", "\xff\xfe", "\xff", strings.Repeat("long", 5000), strings.Repeat("long", 5001), "'; DROP TABLE sessions; --", "$1 ?", "ö𝄞", " ", "%"}
 	for i, id := range ids {
-		check(t, s.SaveTurn(ctx, id, fmt.Append(nil, "s", i), id, fmt.Append(nil, "a", i)))
+		save(t, s, id, fmt.Append(nil, "s", i), id, fmt.Append(nil, "a", i))
 		_, _, err := s.AppendEvent(ctx, id, id, fmt.Append(nil, "e", i), fmt.Append(nil, "s", i))
 		check(t, err)
 		_, _, err = s.CreateAction(ctx, fmt.Sprint("id", i), id, id, "proposed", fmt.Append(nil, "p", i))
@@ -81,6 +91,65 @@ func idsMayBeAnything(t *testing.T, open opener) {
 	}
 	if d := must[[]byte](t)(s.Action(ctx, "\x00\xff")); d != nil {
 		t.Errorf("an id that cannot be holds %q", d)
+	}
+}
+
+func aDeliveryIsClaimedByOne(t *testing.T, open opener) {
+	ctx := t.Context()
+	stores := []*store.Store{open(t), open(t), open(t)}
+	var wg sync.WaitGroup
+	got := make(chan bool, 30)
+	for _, s := range stores {
+		wg.Go(func() {
+			unlock := must[func()](t)(s.LockConversation(ctx, "c"))
+			defer unlock()
+			if !must[bool](t)(s.ClaimDelivery(ctx, "d")) {
+				got <- false
+				return
+			}
+			got <- true
+			if !must[bool](t)(s.ClaimDelivery(ctx, "d")) {
+				t.Error("who claimed it cannot try again")
+			}
+			save(t, s, "c", []byte("s"), "d", []byte("a"))
+			save(t, s, "c", []byte("s"), "d", []byte("better")) // the outcome came in time
+		})
+	}
+	wg.Wait()
+	if n := trues(got); n != 1 {
+		t.Errorf("%d handled it", n)
+	}
+	for _, s := range stores {
+		if must[bool](t)(s.ClaimDelivery(ctx, "d")) {
+			t.Error("claimed what is answered")
+		}
+		if _, ans, err := s.LoadTurn(ctx, "c", "d"); string(ans) != "better" || err != nil {
+			t.Errorf("%q %v", ans, err)
+		}
+	}
+}
+
+func whoLostADeliveryKeepsNothing(t *testing.T, open opener) {
+	a, b, ctx := open(t), open(t), t.Context()
+	if !must[bool](t)(a.ClaimDelivery(ctx, "d")) {
+		t.Fatal("not claimed")
+	}
+	if sess, ans, err := b.LoadTurn(ctx, "c", "d"); sess != nil || ans != nil || err != nil {
+		t.Errorf("a claim is taken for an answer: %q %q %v", sess, ans, err)
+	}
+	check(t, a.Exec(ctx, "UPDATE deliveries SET lease = 1")) // a sleeps for long
+	if !must[bool](t)(b.ClaimDelivery(ctx, "d")) {
+		t.Fatal("not taken over")
+	}
+	if must[bool](t)(a.SaveTurn(ctx, "c", []byte("of a"), "d", []byte("of a"))) {
+		t.Error("kept what was another's")
+	}
+	save(t, b, "c", []byte("of b"), "d", []byte("of b"))
+	if must[bool](t)(a.SaveTurn(ctx, "c", []byte("of a"), "d", []byte("of a"))) {
+		t.Error("kept what was another's")
+	}
+	if sess, ans, _ := a.LoadTurn(ctx, "c", "d"); string(sess) != "of b" || string(ans) != "of b" {
+		t.Errorf("holds %q %q", sess, ans)
 	}
 }
 
@@ -340,6 +409,16 @@ func linksCodesAndPINs(t *testing.T, open opener) {
 	if n != 2 || !must[bool](t)(a.DropLink(ctx, "slack:U1")) || must[bool](t)(b.DropLink(ctx, "slack:U1")) {
 		t.Errorf("%d links, or one was dropped not exactly once", n)
 	}
+	var told []string
+	check(t, a.Audit(ctx, time.Time{}, func(r audit.Row) (bool, error) {
+		ev, err := audit.Decode(r.Line)
+		told = append(told, fmt.Sprint(ev.Kind, " ", ev.Channel, " ", ev.Person))
+		return true, err
+	}))
+	if want := []string{"linked web ann", "linked slack ann", "linked slack bob", "unlinked slack bob"}; !slices.Equal(told, want) {
+		t.Errorf("the trail tells %q", told)
+	}
+	trail(t, a)
 	now := time.Now()
 	check(t, a.PutCode(ctx, "ann", "h1", now.Add(time.Minute)))
 	check(t, a.PutCode(ctx, "ann", "h2", now.Add(time.Minute)))
@@ -409,13 +488,13 @@ func triesAreCounted(t *testing.T, open opener) {
 
 func sweeping(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
-	check(t, s.SaveTurn(ctx, "old", []byte("s"), "old", []byte("a")))
+	save(t, s, "old", []byte("s"), "old", []byte("a"))
 	_, _, err := s.AppendEvent(ctx, "old", "k", []byte("e"), []byte("s"))
 	check(t, err)
 	for _, q := range []string{"UPDATE deliveries SET at = 1", "UPDATE events SET at = 1", "UPDATE sessions SET updated = 1"} {
 		check(t, s.Exec(ctx, q))
 	}
-	check(t, s.SaveTurn(ctx, "new", []byte("s"), "new", []byte("a")))
+	save(t, s, "new", []byte("s"), "new", []byte("a"))
 	check(t, s.Sweep(ctx))
 	if sess, ans, _ := s.LoadTurn(ctx, "old", "old"); sess != nil || ans != nil {
 		t.Errorf("still keeps %q %q", sess, ans)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"time"
@@ -31,26 +32,35 @@ func (s *Store) migrate(ctx context.Context, dialect goose.Dialect, folder, wher
 	if err != nil {
 		return fmt.Errorf("store: %s: %w", where, err)
 	}
+	var have, want int64
+	err = patiently(ctx, func() error {
+		// Another process may be doing the same just now: then this one fails.
+		if have, want, err = p.GetVersions(ctx); err != nil || have >= want {
+			return err
+		}
+		_, err := p.Up(ctx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("store: %s cannot be brought to schema %d: %w", where, want, err)
+	case have > want:
+		return tooNew(where, have, want)
+	}
+	return nil
+}
+
+// patiently tries something again that another process may be in the way of.
+func patiently(ctx context.Context, f func() error) error {
 	for try := 0; ; try++ {
-		have, want, err := p.GetVersions(ctx)
-		switch {
-		case err == nil && have == want:
-			return nil
-		case err == nil && have > want:
-			return tooNew(where, have, want)
-		case err == nil:
-			_, err = p.Up(ctx)
+		err := f()
+		if err == nil || try == migrateTries {
+			return err
 		}
-		// Another process may be doing the same just now: then this one loses.
-		if err != nil && try == migrateTries {
-			return fmt.Errorf("store: %s cannot be brought to schema %d: %w", where, want, err)
-		}
-		if err != nil {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("store: %s: %w", where, ctx.Err())
-			case <-time.After(migratePause):
-			}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(migratePause):
 		}
 	}
 }

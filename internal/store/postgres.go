@@ -22,6 +22,8 @@ const (
 	lockConns     = 12
 	// postgresLimit is how long the first connection may take.
 	postgresLimit = 15 * time.Second
+	// unlockLimit is how long giving a lock back may take.
+	unlockLimit = 5 * time.Second
 )
 
 // The advisory locks. PostgreSQL knows them by number only; pairs are apart

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{}
+	s := &Store{self: rand.Text()}
 	if s.quick, err = openFile(path, "NORMAL", 4); err != nil {
 		return nil, err
 	}
@@ -59,7 +60,11 @@ func openFile(path, synchronous string, conns int) (*sql.DB, error) {
 // takeOver brings a file of any age to today's schema.
 func (s *Store) takeOver(ctx context.Context, path string) error {
 	var have int64
-	if err := s.durable.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+	err := patiently(ctx, func() error {
+		// Two that open a new file at once do not wait for each other: one fails.
+		return s.durable.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have)
+	})
+	if err != nil {
 		return fmt.Errorf("store: %s: %w", path, err)
 	}
 	if have > sqliteSchema {

@@ -33,7 +33,7 @@ type Store struct {
 	// PostgreSQL both are the same.
 	quick, durable *sql.DB
 
-	self     string        // who tells others something, so that it does not hear itself
+	self     string        // this process, among those that share the store
 	pool     *pgxpool.Pool // nil for SQLite
 	lockPool *pgxpool.Pool // apart, so that who waits for a lock takes no connection from who holds it
 }
