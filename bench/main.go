@@ -116,7 +116,7 @@ func run(ctx context.Context, sandbox, bot string, pods int) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	config := filepath.Join(dir, "c.yaml")
-	yaml := "state: {path: " + filepath.Join(dir, "x.db") + "}\naccess: {people: [{name: bench, speakers: ['web:*'], user: demo, groups: [shop-operators], write: true}]}\n"
+	yaml := "state: {path: " + filepath.Join(dir, "x.db") + "}\naccess: {limits: {person_reads: 0, person_writes: 0, channel_reads: 0, channel_writes: 0}, people: [{name: bench, speakers: ['web:*'], user: demo, groups: [shop-operators], write: true}]}\n"
 	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
 		return err
 	}

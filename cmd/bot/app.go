@@ -37,6 +37,7 @@ type app struct {
 // appOptions is what a command asks of the app.
 type appOptions struct {
 	people   []access.Person
+	limits   access.Limits
 	readOnly bool // no Writer is built at all
 	replica  bool // it may be one of several
 	oneTurn  bool // the process lives for one turn: pods are asked for, not watched
@@ -78,6 +79,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
+	handlers = limited(handlers, catalogue, guard, opt.limits)
 	m := newMetrics()
 	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)

@@ -116,6 +116,7 @@ func (Secret) GoString() string { return "(hidden)" }
 func defaults() Config {
 	return Config{
 		Listen:    "127.0.0.1:8080",
+		Access:    AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals: ProposalsConfig{ExpireAfter: action.ProposalLife},
 		Rollouts:  RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
 		Nodes:     NodesConfig{DrainFor: action.DrainLife},

@@ -20,7 +20,24 @@ type AccessConfig struct {
 	PolicyFile    string         `yaml:"policy_file" doc:"A YAML file with more rules."`
 	ReadsAsPerson bool           `yaml:"reads_as_person" doc:"Whether questions are answered with the rights of the person too. Not possible yet: true is refused."`
 
+	Limits LimitsConfig `yaml:"limits"`
+
 	source string
+}
+
+// LimitsConfig is how much may be asked for in a minute.
+type LimitsConfig struct {
+	PersonReads   int `yaml:"person_reads" doc:"How many questions one person may ask in a minute; 0 is without limit."`
+	PersonWrites  int `yaml:"person_writes" doc:"How many changes one person may ask for in a minute; 0 is without limit."`
+	ChannelReads  int `yaml:"channel_reads" doc:"How many questions may be asked on one channel in a minute; 0 is without limit."`
+	ChannelWrites int `yaml:"channel_writes" doc:"How many changes may be asked for on one channel in a minute; 0 is without limit."`
+}
+
+func (c LimitsConfig) limits() access.Limits {
+	return access.Limits{
+		Person:  access.Rate{Reads: c.PersonReads, Writes: c.PersonWrites},
+		Channel: access.Rate{Reads: c.ChannelReads, Writes: c.ChannelWrites},
+	}
 }
 
 // PersonConfig is one person.
@@ -61,6 +78,9 @@ func (c AccessConfig) check() error {
 				return fault.Wrap(err, fault.Usage, "access.people: %s: %s.", name, fault.Say(err))
 			}
 		}
+	}
+	if l := c.Limits; min(l.PersonReads, l.PersonWrites, l.ChannelReads, l.ChannelWrites) < 0 {
+		return fault.New(fault.Usage, "access.limits are numbers a minute; 0 is without limit.")
 	}
 	if c.ReadsAsPerson {
 		return fault.New(fault.Usage, "access.reads_as_person cannot be true: what is read comes from one watch that all share, with the rights of bot serve itself. Give bot serve a read role that everybody may know, or run one for each circle.")

@@ -68,7 +68,7 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	if err != nil {
 		return err
 	}
-	a, err := newApp(ctx, c, e.getenv, appOptions{people: c.people(), readOnly: readOnly, replica: !readOnly}, log)
+	a, err := newApp(ctx, c, e.getenv, appOptions{people: c.people(), limits: c.Access.Limits.limits(), readOnly: readOnly, replica: !readOnly}, log)
 	if err != nil {
 		return err
 	}
