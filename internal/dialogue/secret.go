@@ -8,6 +8,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/fault"
 )
 
 // minSecret is how many digits a PIN or code has at least.
@@ -35,23 +36,30 @@ func (e *Engine) secret(ctx context.Context, t *Turn) (r Reply, ok bool, err err
 		r, err = e.handle(ctx, t)
 		return r, true, err
 	}
-	if !s.WantsPIN || s.PendingBy != t.Request.Speaker.Key() { // also where it waits no more: it is a PIN all the same
-		return Reply{}, false, nil
-	}
 	pin, sure := saidDigits(t.Request.Text, "pin", "my", "the", "is", "number", "code", "it", "its")
+	whole := sure && len(pin) >= minSecret
+	asked := s.WantsPIN && s.PendingBy == t.Request.Speaker.Key() // also where it waits no more: it is a PIN all the same
 	switch {
 	case pin == "":
 		return Reply{}, false, nil
-	case !sure || len(pin) < minSecret:
+	case asked && !whole:
 		t.hush()
 		t.Intent = intents.Intent{Name: "confirm", Slots: intents.Slots{}}
 		r, err = t.Reply("pin.unclear", nil)
 		return t.AskPIN(r), true, err
+	case asked, whole && s.TakesPIN && s.WaitingFor(t.Request.Speaker):
+		t.hush()
+		t.Secret, t.Intent = pin, intents.Intent{Name: "confirm", Slots: intents.Slots{}}
+		r, err = e.handle(ctx, t)
+		return r, true, err
+	case whole && s.Question == nil:
+		// So many figures are no number of replicas: somebody says a PIN or a code
+		// that nobody asked for.
+		t.hush()
+		t.Intent = intents.Intent{Name: intents.OutOfScope, Slots: intents.Slots{}}
+		return Reply{}, true, fault.New(fault.NotUnderstood, "I asked for no number. Say the whole thing, like “scale web to five”; a code goes with “link”.")
 	}
-	t.hush()
-	t.Secret, t.Intent = pin, intents.Intent{Name: "confirm", Slots: intents.Slots{}}
-	r, err = e.handle(ctx, t)
-	return r, true, err
+	return Reply{}, false, nil
 }
 
 // hush takes away what was said: it is a secret.

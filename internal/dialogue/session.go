@@ -62,8 +62,11 @@ type Session struct {
 	PendingAbout *intents.Say `json:"pending_about,omitempty"`
 	PendingBy    string       `json:"pending_by,omitempty"`
 	PendingUntil time.Time    `json:"pending_until,omitzero"`
-	WantsPIN     bool         `json:"wants_pin,omitempty"` // the yes was said and lacks the PIN
-	Question     *Question    `json:"question,omitempty"`
+	// TakesPIN is whether the yes goes with a PIN, which may be said in its place,
+	// and WantsPIN whether the yes was said and lacks it.
+	TakesPIN bool      `json:"takes_pin,omitempty"`
+	WantsPIN bool      `json:"wants_pin,omitempty"`
+	Question *Question `json:"question,omitempty"`
 	// LastWrite is the last intent that proposed a change, LastRead the last
 	// that asked about something: what an amendment amends. ReadLast is whether
 	// the reading was the later one.
@@ -127,7 +130,7 @@ func (s *Session) Close() {
 // drop forgets the open proposal.
 func (s *Session) drop() {
 	s.Pending, s.PendingIsOffer, s.PendingBy, s.PendingUntil = "", false, "", time.Time{}
-	s.PendingReply, s.PendingAbout, s.WantsPIN = nil, nil, false
+	s.PendingReply, s.PendingAbout, s.TakesPIN, s.WantsPIN = nil, nil, false, false
 }
 
 // Focus makes these targets "it".

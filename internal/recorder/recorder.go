@@ -71,7 +71,7 @@ func (r *Recorder) listen(ctx context.Context, h dialogue.Heard, now time.Time) 
 		said.How, said.Action = "button", h.Request.Confirm
 	}
 	events := []audit.Event{said}
-	if h.Reply.Fault == fault.Refused {
+	if k := h.Reply.Fault; k == fault.Refused || k == fault.Forbidden { // by a rule, or by the cluster itself
 		no := said
 		no.Kind, no.Said, no.Why, no.User = audit.Refused, "", h.Reply.Speech, person.User
 		events = append(events, no)

@@ -160,6 +160,7 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 	}
 	t.Session.Question = nil
 	t.Session.Propose(e.ID, e.Speaker, e.Expires, r, about)
+	t.Session.TakesPIN = e.Verdict.PIN
 	if t.Intent.Name != "undo" {
 		in := t.Intent
 		t.Session.LastWrite, t.Session.ReadLast = &in, false
