@@ -127,10 +127,11 @@ func (a *automaton) slotOf(edge int32) string {
 func (a *automaton) follow(node, word int32) (from, to int32) {
 	n := &a.nodes[node]
 	edges := a.wordEdges[n.words:a.nodes[node+1].words]
+	first := newWordEdge(word, 0, 0)
 	lo, hi := 0, len(edges)
 	for lo < hi {
 		m := int(uint(lo+hi) / 2)
-		if edges[m] < newWordEdge(word, 0, 0) {
+		if edges[m] < first {
 			lo = m + 1
 		} else {
 			hi = m

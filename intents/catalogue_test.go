@@ -207,6 +207,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestGoesOn holds that nothing with which a name or its plural begins is taken
+// for something that begins none.
+func TestGoesOn(t *testing.T) {
+	x := &NewInventory(manyNames(t)).workloads
+	for key := range x.exact {
+		for i := 1; i <= len(key); i++ {
+			if !x.begins(key[:i]) || !x.goesOn([]byte(key[:i])) || i == len(key) && !x.goesOn([]byte(key+"s")) {
+				t.Fatalf("%q begins no name, and %q does", key[:i], key)
+			}
+		}
+	}
+	if x.begins("frobnicator") && x.goesOn([]byte("frobnicator")) {
+		t.Error("frobnicator begins a name")
+	}
+}
+
 func TestOSA(t *testing.T) {
 	for _, tt := range []struct {
 		a, b  string
@@ -242,9 +258,11 @@ func TestNumerals(t *testing.T) {
 // nothing fails.
 func TestNoInventory(t *testing.T) {
 	r := testRecognizer(t)
-	got := r.Recognize("scale web to five", nil, Expect{})
-	if got.Intent != "scale" || got.Slots.String("unknown_target") != "web" || got.Ask != "targets" {
-		t.Errorf("%+v", got)
+	for _, inv := range []*Inventory{nil, NewInventory(InventoryData{})} { // not known yet, nothing there yet
+		got := r.Recognize("scale web to five", inv, Expect{})
+		if got.Intent != "scale" || got.Slots.String("unknown_target") != "web" || got.Ask != "targets" {
+			t.Errorf("%+v", got)
+		}
 	}
 	if got := r.Recognize("restart it in production", nil, Expect{}); got.Intent != "restart" || got.Slots.String("namespace") != "production" {
 		t.Errorf("%+v", got)

@@ -38,11 +38,12 @@ func (rd *reading) placed(tokens []token, best []parsed) []parsed {
 	if rd.inv == nil || rd.inv.clusters.maxLen == 0 || rd.placing || rd.searches >= maxSearches {
 		return best
 	}
-	if whole := len(best) > 0 && !unclear(best); whole && best[0].slots.Has(clusterSlot) {
+	whole := len(best) > 0 && !unclear(best)
+	if whole && (best[0].slots.Has(clusterSlot) || !rd.loose && !rd.r.speaksOfAll(tokens)) {
 		return best
 	}
 	at, ok := rd.inCluster(tokens)
-	if !ok || at.how != placedAll && len(best) > 0 && !unclear(best) {
+	if !ok || at.how != placedAll && whole {
 		return best
 	}
 	from, to := at.from, at.to
@@ -82,6 +83,11 @@ func (rd *reading) placed(tokens []token, best []parsed) []parsed {
 	return out
 }
 
+// speaksOfAll reports a word with which all clusters may be meant.
+func (r *Recognizer) speaksOfAll(tokens []token) bool {
+	return slices.ContainsFunc(tokens, func(t token) bool { return r.everywhere.starts(t.text) || r.allClusters.starts(t.text) })
+}
+
 // inCluster finds the one place where a clause says which cluster it is about;
 // ok is false where there is none, or more, or a cluster that is not meant.
 func (rd *reading) inCluster(tokens []token) (inCluster, bool) {
@@ -112,6 +118,7 @@ func (rd *reading) inCluster(tokens []token) (inCluster, bool) {
 // those that say what a cluster is; at are the places of the others.
 func (rd *reading) withoutNoise(tokens []token) (words []token, at []int) {
 	r := rd.r
+	words, at = make([]token, 0, len(tokens)), make([]int, 0, len(tokens))
 	for i := 0; i < len(tokens); i++ {
 		if rd.noise[i] {
 			continue

@@ -94,8 +94,8 @@ type nameIndex struct {
 	byLength map[int][]int32
 	// byFirst and bySecond are the names by length and first or second letter; a
 	// name with the same letter first and second is in the first alone.
-	byFirst, bySecond map[startKey][]int32
-	starts            map[startKey]bool // first two letters of names
+	byFirst, bySecond map[startKey][]spelled
+	starts, opens     letters // first two and first four letters of names
 	bySound           map[soundKey][]soundName
 	costs             *soundCosts
 	maxLen            int
@@ -103,9 +103,42 @@ type nameIndex struct {
 }
 
 // startKey is a length and a letter at the beginning.
-type startKey struct {
-	length int
-	letter byte
+type startKey uint32
+
+func newStartKey(length int, letter byte) startKey { return startKey(length)<<8 | startKey(letter) }
+
+// letters is a set of beginnings of names. One that is not in it may be taken
+// for one that is.
+type letters [1 << 10]uint64
+
+func (l *letters) add(s string) {
+	h := hashed(s)
+	l[h>>6] |= 1 << (h & 63)
+}
+
+func (l *letters) has(s string) bool {
+	h := hashed(s)
+	return l[h>>6]&(1<<(h&63)) != 0
+}
+
+// hashed makes a number of 16 bits of up to four letters; those of two are all
+// different.
+func hashed(s string) uint32 {
+	h := uint32(0)
+	for i := range len(s) {
+		h = h<<8 | uint32(s[i])
+	}
+	if h < 1<<16 {
+		return h
+	}
+	return h * 2654435769 >> 16
+}
+
+// spelled is a name with the letters that occur in it, which tell most names
+// apart without a look at them.
+type spelled struct {
+	mask uint64
+	name int32
 }
 
 type indexedName struct {
@@ -123,8 +156,7 @@ func (x *nameIndex) add(said, canonical string) {
 	}
 	if x.exact == nil {
 		x.exact, x.byLength, x.bySuffix, x.bySound = map[string]int32{}, map[int][]int32{}, map[string][]int32{}, map[soundKey][]soundName{}
-		x.starts = map[startKey]bool{}
-		x.byFirst, x.bySecond = map[startKey][]int32{}, map[startKey][]int32{}
+		x.byFirst, x.bySecond = map[startKey][]spelled{}, map[startKey][]spelled{}
 	}
 	x.put(key, canonical)
 	if w := wordy(said); w != "" {
@@ -153,18 +185,20 @@ func (x *nameIndex) put(key, canonical string) {
 	i := int32(len(x.names))
 	sound := soundOf(key)
 	x.names = append(x.names, indexedName{squashed: key, canonical: canonical, mask: letterMask(key), digits: digitsOf(key)})
-	if len(key) > 1 {
-		x.starts[startKey{int(key[1]), key[0]}] = true
-	} else {
-		x.starts[startKey{0, key[0]}] = true
+	x.starts.add(key[:min(2, len(key))])
+	switch {
+	case len(key) > 3:
+		x.opens.add(key[:4])
+	case len(key) == 3:
+		x.opens.add(key + "s") // its plural
 	}
-	first := startKey{len(key), key[0]}
-	x.byFirst[first] = append(x.byFirst[first], i)
+	first := newStartKey(len(key), key[0])
+	x.byFirst[first] = append(x.byFirst[first], spelled{letterMask(key), i})
 	if len(key) > 1 && key[1] != key[0] {
-		second := startKey{len(key), key[1]}
-		x.bySecond[second] = append(x.bySecond[second], i)
+		second := newStartKey(len(key), key[1])
+		x.bySecond[second] = append(x.bySecond[second], spelled{letterMask(key), i})
 	}
-	at := soundKey{len(sound), firstClass(sound)}
+	at := newSoundKey(len(sound), firstClass(sound))
 	x.bySound[at] = append(x.bySound[at], soundName{sound: sound, counts: countSounds(sound), name: i})
 	x.exact[key] = i
 	x.byLength[len(key)] = append(x.byLength[len(key)], i)
@@ -233,8 +267,11 @@ func (x *nameIndex) find(key string) (string, bool) {
 
 // begins reports whether a name might begin with the word, by its first letters.
 func (x *nameIndex) begins(word string) bool {
-	return len(word) < 2 || isSeparator(rune(word[0])) || isSeparator(rune(word[1])) || x.starts[startKey{int(lower(word[1])), lower(word[0])}]
+	return len(word) < 2 || isSeparator(rune(word[0])) || isSeparator(rune(word[1])) || x.starts.has(string([]byte{lower(word[0]), lower(word[1])}))
 }
+
+// goesOn reports whether a name, or its plural, might begin with a squashed key.
+func (x *nameIndex) goesOn(key []byte) bool { return len(key) < 4 || x.opens.has(string(key[:4])) }
 
 func lower(c byte) byte {
 	if c >= 'A' && c <= 'Z' {
@@ -244,16 +281,16 @@ func lower(c byte) byte {
 }
 
 // plural looks up a name that is said in the plural, or that is one itself.
-func (x *nameIndex) plural(key string) (string, bool) {
-	if single, ok := strings.CutSuffix(key, "s"); ok {
-		if name, ok := x.find(single); ok {
+func (x *nameIndex) plural(key []byte) (string, bool) {
+	if n := len(key) - 1; n >= 0 && key[n] == 's' {
+		if name, ok := x.find(string(key[:n])); ok {
 			return name, true
 		}
 	}
 	if len(key) < 3 {
 		return "", false
 	}
-	return x.find(key + "s")
+	return x.find(string(append(key, 's')))
 }
 
 // repair finds the one name that key is a misspelling of: one slip in four
@@ -271,10 +308,13 @@ func (x *nameIndex) repair(key string) (name string, distance int, ok bool) {
 	}
 	mask, digits := letterMask(key), digitsOf(key)
 	best := limit + 1
-	try := func(list []int32) {
-		for _, i := range list {
-			n := &x.names[i]
-			if bits.OnesCount64(n.mask^mask) > 2*limit || n.digits != digits || min(len(n.squashed), len(key)) < 4 {
+	try := func(list []spelled) {
+		for _, s := range list {
+			if bits.OnesCount64(s.mask^mask) > 2*limit {
+				continue
+			}
+			n := &x.names[s.name]
+			if n.digits != digits || min(len(n.squashed), len(key)) < 4 {
 				continue
 			}
 			d := osa(n.squashed, key, min(best, limit))
@@ -288,11 +328,11 @@ func (x *nameIndex) repair(key string) (name string, distance int, ok bool) {
 	}
 	for l := max(2, len(key)-limit); l <= len(key)+limit; l++ {
 		// The first letter is rarely mistyped: it is swapped, doubled or lost.
-		try(x.byFirst[startKey{l, key[0]}])
+		try(x.byFirst[newStartKey(l, key[0])])
 		if key[1] != key[0] {
-			try(x.byFirst[startKey{l, key[1]}])
+			try(x.byFirst[newStartKey(l, key[1])])
 		}
-		try(x.bySecond[startKey{l, key[0]}])
+		try(x.bySecond[newStartKey(l, key[0])])
 	}
 	return name, best, ok && best <= limit
 }

@@ -311,9 +311,9 @@ func firstClass(sound string) int {
 }
 
 // soundKey is where names are looked up by sound.
-type soundKey struct {
-	length, first int
-}
+type soundKey uint32
+
+func newSoundKey(length, first int) soundKey { return soundKey(length)<<8 | soundKey(first+1) }
 
 // apart is a lower bound, in whole sounds, of how far two sounds can be apart.
 func (n *soundCounts) apart(o *soundCounts) int {
@@ -367,7 +367,7 @@ func (x *nameIndex) sounds(key string, furthest float32) (name string, distance 
 	for l := max(2, len(said)-4); l <= min(len(said)+4, maxSoundLen); l++ {
 		longer := max(l, len(said))
 		rows.next(0)
-		list := x.bySound[soundKey{l, first}]
+		list := x.bySound[newSoundKey(l, first)]
 		for i := range list {
 			s := &list[i]
 			if rows.next(int(s.alike)) {

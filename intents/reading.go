@@ -48,9 +48,13 @@ type reading struct {
 	spans   [][]span // position × type
 	spanGen []int32  // the parse that filled it
 	parses  int32
-	best    []int32 // node and kind of thread → thread, valid where mark fits
-	mark    []int32
+	best    []bestThread // by node and kind of thread
 	gen     int32
+}
+
+// bestThread is where the best thread at a node is kept, where gen fits.
+type bestThread struct {
+	gen, at int32
 }
 
 // wordReading is a template word that a token may stand for.
@@ -90,7 +94,7 @@ func (t *thread) key() int32 {
 func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *reading {
 	rd, _ := r.scratch.Get().(*reading)
 	if rd == nil {
-		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes)), mark: make([]int32, 4*len(r.a.nodes))}
+		rd = &reading{r: r, best: make([]bestThread, 4*len(r.a.nodes))}
 	}
 	rd.inv, rd.open, rd.question, rd.fuzzy, rd.searches, rd.work, rd.explain, rd.loose = inv, open, question, 0, 0, 0, false, false
 	return rd
@@ -352,21 +356,19 @@ func (rd *reading) push(pos int, t thread) {
 func (rd *reading) dedupe(pos int) []int32 {
 	rd.gen++
 	if rd.gen == math.MaxInt32 {
-		clear(rd.mark)
+		clear(rd.best)
 		rd.gen = 1
 	}
 	kept := rd.active[pos][:0]
 	for _, ti := range rd.active[pos] {
-		node := rd.threads[ti].key()
-		if rd.mark[node] != rd.gen {
-			rd.mark[node] = rd.gen
-			rd.best[node] = int32(len(kept))
+		best := &rd.best[rd.threads[ti].key()]
+		if best.gen != rd.gen {
+			*best = bestThread{rd.gen, int32(len(kept))}
 			kept = append(kept, ti)
 			continue
 		}
-		at := rd.best[node]
-		if rd.worth(ti) < rd.worth(kept[at]) {
-			kept[at] = ti
+		if rd.worth(ti) < rd.worth(kept[best.at]) {
+			kept[best.at] = ti
 		}
 	}
 	rd.active[pos] = kept

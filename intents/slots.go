@@ -268,13 +268,14 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 		return nil
 	}
 	var out []span
-	key := ""
+	var buf [64]byte
+	said := buf[:0]
 	for end := pos + 1; end <= len(rd.tokens) && end <= pos+4; end++ {
-		key += squash(rd.tokens[end-1].text)
-		if len(key) > x.maxLen+2 {
+		said = append(said, squash(rd.tokens[end-1].text)...)
+		if len(said) > x.maxLen+2 || !x.goesOn(said) {
 			break
 		}
-		if name, ok := x.find(key); ok {
+		if name, ok := x.find(string(said)); ok {
 			out = append(out, span{end: end, val: name, known: true})
 		}
 	}
@@ -286,7 +287,7 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 		return out // nor is "prod a" one of the cluster prod-eu
 	}
 	// "note two", "cube system"
-	key = squash(rd.tokens[pos].text)
+	key := squash(rd.tokens[pos].text)
 	for end := pos + 2; rd.loose && len(out) == 0 && end <= len(rd.tokens) && end <= pos+3; end++ {
 		w := rd.tokens[end-1].text
 		if !hasLetter(w) || rd.r.idle[rd.tokens[pos].text] || rd.r.places[w] {

@@ -106,7 +106,7 @@ type targetVal struct {
 // phrases is a set of word sequences with values.
 type phrases struct {
 	next   map[string]*phrases
-	sieve  uint64 // of the words in next
+	sieve  sieve // of the words in next
 	values []string
 }
 
@@ -119,20 +119,32 @@ func (t *phrases) add(phrase, value string) {
 		if n == nil {
 			n = &phrases{}
 			t.next[w] = n
-			t.sieve |= sieve(w)
+			t.sieve.add(w)
 		}
 		t = n
 	}
 	t.values = append(t.values, value)
 }
 
-// sieve is one bit for a word: most words that open no phrase are told by it,
-// without a look into the map.
-func sieve(w string) uint64 {
+// sieve holds one bit for each word of a set: most words that open no phrase
+// are told by it, without a look into the map.
+type sieve [4]uint64
+
+func (s *sieve) add(w string) {
+	bit := sieveBit(w)
+	s[bit>>6] |= 1 << (bit & 63)
+}
+
+func (s *sieve) has(w string) bool {
+	bit := sieveBit(w)
+	return s[bit>>6]&(1<<(bit&63)) != 0
+}
+
+func sieveBit(w string) uint8 {
 	if w == "" {
 		return 0
 	}
-	return 1 << ((uint(w[0])*5 + uint(w[len(w)-1])*11 + uint(len(w))) & 63)
+	return w[0]*5 + w[len(w)-1]*11 + w[len(w)/2]*23 + uint8(len(w))*59
 }
 
 func newPhrases(list []string) *phrases {
@@ -155,7 +167,7 @@ func (t *phrases) each(tokens []token, pos int, f func(end int, value string)) {
 			return
 		}
 		w := tokens[i].text
-		if t.sieve&sieve(w) == 0 {
+		if !t.sieve.has(w) {
 			return
 		}
 		if t = t.next[w]; t == nil {
@@ -165,7 +177,7 @@ func (t *phrases) each(tokens []token, pos int, f func(end int, value string)) {
 }
 
 // starts reports a word that opens a phrase.
-func (t *phrases) starts(word string) bool { return t.next[word] != nil }
+func (t *phrases) starts(word string) bool { return t.sieve.has(word) && t.next[word] != nil }
 
 // longest returns the end of the longest phrase at pos, pos where there is none.
 func (t *phrases) longest(tokens []token, pos int) int {

@@ -149,7 +149,8 @@ func (rd *reading) name(pos int) []span {
 	}
 	x := &rd.inv.workloads
 	var out []span
-	key := ""
+	var buf [64]byte
+	key := buf[:0]
 	begins := x.begins(rd.tokens[pos].text) // most words begin no name
 	if !begins && !rd.loose {
 		if s, ok := rd.qualified(rd.tokens[pos].text, pos+1); ok {
@@ -176,12 +177,13 @@ func (rd *reading) name(pos int) []span {
 				return []span{s}
 			}
 		}
-		key += squash(word)
+		key = append(key, squash(word)...)
 		if len(key) > x.maxLen+3 {
 			break
 		}
+		begins = begins && x.goesOn(key)
 		if begins {
-			if name, ok := x.find(key); ok {
+			if name, ok := x.find(string(key)); ok {
 				out = append(out, span{end: end, val: targetVal{names: []string{name}}})
 				continue
 			}
@@ -190,14 +192,19 @@ func (rd *reading) name(pos int) []span {
 				continue
 			}
 		}
-		if s, ok := rd.misspelt(x, pos, end, key); ok {
-			out = append(out, s)
-			continue
+		if rd.loose {
+			if s, ok := rd.misspelt(x, pos, end, string(key)); ok {
+				out = append(out, s)
+				continue
+			}
 		}
 		if end == pos+1 {
 			if s, ok := rd.partOf(x, word, end); ok {
 				out = append(out, s)
 			}
+		}
+		if !begins && !rd.loose {
+			break
 		}
 	}
 	return out
@@ -249,7 +256,7 @@ func (rd *reading) misspelt(x *nameIndex, pos, end int, key string) (span, bool)
 		return span{}, false
 	}
 	named := false // a word of it is a name itself: "web basket" is no other name
-	if !rd.loose || end-pos > maxHeardWords {
+	if end-pos > maxHeardWords {
 		return span{}, false
 	}
 	common := false // "post grass": words that mean something by themselves

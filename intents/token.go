@@ -39,6 +39,7 @@ func (r *Recognizer) tokenize(text string) (tokens []token, question, quoted boo
 	var group int32 // of quotes, counted
 	var closer byte
 	at := 0
+	tokens = make([]token, 0, strings.Count(text, " ")+4)
 	for chunk := range strings.FieldsSeq(text) {
 		at += strings.Index(text[at:], chunk)
 		first := len(tokens)
