@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
@@ -16,6 +17,10 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/skill"
 	"github.com/firstmate-ops/firstmate/internal/store"
 )
+
+// terminalPatience is how long somebody at a terminal waits for a cluster that
+// is spoken of for the first time: its credentials may come from another program.
+const terminalPatience = 10 * time.Second
 
 // app is the parts of firstmate, put together. It is the only place that knows
 // a Writer, and hands it to the ledger alone.
@@ -41,6 +46,7 @@ type appOptions struct {
 	readOnly bool // no Writer is built at all
 	replica  bool // it may be one of several
 	oneTurn  bool // the process lives for one turn: pods are asked for, not watched
+	terminal bool // somebody at a terminal: all contexts of the kubeconfig are known
 }
 
 // newApp puts the parts together. Nothing runs yet.
@@ -50,11 +56,15 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, err
 	}
 	recognizer := compile(catalogue)
-	cluster, err := kube.Connect(c.Kubernetes.Kubeconfig, c.Kubernetes.Context, c.Kubernetes.Namespace)
+	members, err := c.Kubernetes.members(opt.terminal)
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := kube.NewFleet([]kube.Member{{Name: cluster.Name, Cluster: cluster}}, kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: opt.oneTurn}}, log)
+	of := kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: opt.oneTurn}, Wait: !opt.terminal}
+	if opt.terminal {
+		of.Patience = terminalPatience
+	}
+	fleet, err := kube.NewFleet(members, of, log)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +79,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	guard := access.NewGuard(opt.people, rules, st)
 	var writer action.Writer
 	if !opt.readOnly {
-		writer = kube.NewWriter(cluster)
+		writer = kube.NewWriters(fleet)
 	}
 	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter, Drain: c.Nodes.DrainFor}
 	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
@@ -80,12 +90,16 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	handlers = limited(handlers, catalogue, guard, opt.limits)
-	m := newMetrics()
+	m := newMetrics(fleet.Clusters(), fleet.Up)
 	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)
 	a := &app{engine: engine, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
 	if c.Replicas.Lease != "" && opt.replica {
-		if err := a.replica(c.Replicas.Lease, cluster); err != nil {
+		home, err := members[0].Connect() // the Lease is in the home cluster
+		if err == nil {
+			err = a.replica(c.Replicas.Lease, home)
+		}
+		if err != nil {
 			return nil, errors.Join(err, st.Close())
 		}
 	}
@@ -163,7 +177,7 @@ func (i *inventory) current(ctx context.Context, clusters []string) (*intents.In
 
 func (i *inventory) data() intents.InventoryData {
 	d := intents.InventoryData{
-		Clusters: i.fleet.Clusters(), Namespaces: i.fleet.AllNamespaces(), NamespaceAliases: i.aliases, Nodes: i.fleet.Nodes(),
+		Clusters: i.fleet.Clusters(), ClusterAliases: i.fleet.Aliases(), Namespaces: i.fleet.AllNamespaces(), NamespaceAliases: i.aliases, Nodes: i.fleet.Nodes(),
 	}
 	d.Containers, d.Tags = i.fleet.Images()
 	for _, w := range i.fleet.All() {

@@ -52,6 +52,7 @@ type KubernetesConfig struct {
 	Context          string            `yaml:"context" doc:"Empty: the kubeconfig's current context."`
 	Namespace        string            `yaml:"namespace" doc:"Where names are looked for first. Empty: the context's namespace."`
 	NamespaceAliases map[string]string `yaml:"namespace_aliases" doc:"What people call namespaces, as in {production: prod}."`
+	Clusters         []ClusterConfig   `yaml:"clusters" doc:"Several clusters, a list of {name, kubeconfig, context, namespace, in_cluster, aliases, production}. The first is home, or the one that context names. Empty: the one cluster of the keys above; bot chat and bot ask then know all contexts of the kubeconfig."`
 }
 
 // WebConfig is the HTTP API and the web console.
@@ -336,6 +337,9 @@ func (c Config) check() error {
 		return fault.Wrap(err, fault.Usage, "listen is an address with a port, like 127.0.0.1:8080, not %q.", c.Listen)
 	}
 	if err := c.Access.check(); err != nil {
+		return err
+	}
+	if err := c.Kubernetes.checkClusters(); err != nil {
 		return err
 	}
 	if es := c.Dialogflow.ES; (es.Username == "") != (es.Password == "") || (es.HeaderName == "") != (es.HeaderValue == "") {

@@ -22,7 +22,8 @@ type metrics struct {
 	holder   *prometheus.GaugeVec
 }
 
-func newMetrics() *metrics {
+// newMetrics returns the metrics; up tells of each cluster whether it answers.
+func newMetrics(clusters []string, up func(string) bool) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		turns: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -36,6 +37,17 @@ func newMetrics() *metrics {
 		holder: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "firstmate_leader_info", Help: "Which replica carries changes out, as this one last saw.",
 		}, []string{"holder"}),
+	}
+	for _, name := range clusters {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "firstmate_cluster_up", Help: "Whether a cluster answered when it was last asked.",
+			ConstLabels: prometheus.Labels{"cluster": name},
+		}, func() float64 {
+			if up(name) {
+				return 1
+			}
+			return 0
+		}))
 	}
 	m.registry.MustRegister(m.turns, m.actions, m.leader, m.holder, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -76,11 +76,11 @@ func recognizeInventory(ctx context.Context, e *env, file, config string) (*inte
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := kube.Connect(c.Kubernetes.Kubeconfig, c.Kubernetes.Context, c.Kubernetes.Namespace)
+	members, err := c.Kubernetes.members(true)
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := kube.NewFleet([]kube.Member{{Name: cluster.Name, Cluster: cluster}}, kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: true}}, slog.New(slog.DiscardHandler))
+	fleet, err := kube.NewFleet(members, kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: true}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func recognizeInventory(ctx context.Context, e *env, file, config string) (*inte
 		return nil, err
 	}
 	i := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
-	return i.current(ctx, nil)
+	return i.current(ctx, []string{""})
 }
 
 // recognize answers each line with a line.

@@ -103,7 +103,7 @@ func (f *talkFlags) with(cmd *cobra.Command, e *env, conversation string, oneTur
 	}
 	me := self()
 	people := []access.Person{c.atTerminal(me)}
-	a, err := newApp(ctx, c, e.getenv, appOptions{people: people, readOnly: f.readOnly, oneTurn: oneTurn}, log)
+	a, err := newApp(ctx, c, e.getenv, appOptions{people: people, readOnly: f.readOnly, oneTurn: oneTurn, terminal: true}, log)
 	if err != nil {
 		return err
 	}

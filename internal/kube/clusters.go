@@ -43,10 +43,7 @@ func (f *Fleet) Standings(ctx context.Context) []Standing {
 }
 
 func (m *member) standing(ctx context.Context) Standing {
-	s := Standing{Name: m.Name, Nodes: -1, Err: m.Err}
-	if s.Err != nil {
-		return s
-	}
+	s := Standing{Name: m.Name, Nodes: -1}
 	if m.reader() != nil {
 		s.Err = m.alive(ctx, 0)
 	} else {
@@ -68,7 +65,11 @@ func (m *member) standing(ctx context.Context) Standing {
 func (m *member) probe(ctx context.Context) (string, error) {
 	limit, cancel := context.WithTimeout(ctx, pingLimit)
 	defer cancel()
-	r, err := NewReader(m.Cluster, m.opt.ReaderOptions, m.log)
+	c, err := m.cluster()
+	if err != nil {
+		return "", err
+	}
+	r, err := NewReader(c, m.opt.ReaderOptions, m.log)
 	if err != nil {
 		return "", err
 	}

@@ -53,12 +53,17 @@ func Connect(path, contextName, namespace string) (*Cluster, error) {
 	if name == "" {
 		name = "in-cluster"
 	}
+	return newCluster(name, ns, rc), nil
+}
+
+// newCluster is a cluster with what all have in common.
+func newCluster(name, namespace string, rc *rest.Config) *Cluster {
 	rc.UserAgent = "firstmate"
 	rc.ContentType = "application/vnd.kubernetes.protobuf"
 	rc.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	rc.QPS, rc.Burst = 100, 200
 	rc.WarningHandler = rest.NoWarnings{}
-	return &Cluster{Name: name, Namespace: ns, config: rc}, nil
+	return &Cluster{Name: name, Namespace: namespace, config: rc}
 }
 
 // reading returns a configuration whose transport only reads.

@@ -17,9 +17,9 @@ type Member struct {
 	Name       string
 	Aliases    []string // what people call it besides
 	Production bool     // what is done there has a higher risk
-	Lazy       bool     // connected to when somebody first speaks of it
-	Cluster    *Cluster // nil where it cannot be connected to; Err says why
-	Err        error
+	Lazy       bool     // looked at when somebody first speaks of it
+	// Connect says how to reach it; called once, when that is needed.
+	Connect func() (*Cluster, error)
 }
 
 // Fleet is the clusters that are looked after, one or several: each has a
@@ -57,7 +57,8 @@ func NewFleet(members []Member, opt FleetOptions, log *slog.Logger) (*Fleet, err
 	}
 	f.members[0].Lazy = false
 	if len(f.members) == 1 {
-		return f, f.members[0].Err
+		_, err := f.members[0].cluster()
+		return f, err
 	}
 	return f, nil
 }
@@ -165,10 +166,15 @@ func (f *Fleet) Production(cluster string) bool {
 
 // Namespace is where names are looked for first in a cluster.
 func (f *Fleet) Namespace(cluster string) string {
-	if m, err := f.member(cluster); err == nil && m.Cluster != nil {
-		return m.Cluster.Namespace
+	m, err := f.member(cluster)
+	if err != nil {
+		return ""
 	}
-	return ""
+	c, err := m.cluster()
+	if err != nil {
+		return ""
+	}
+	return c.Namespace
 }
 
 // Namespaces lists the namespaces of a cluster, as last seen.

@@ -30,11 +30,12 @@ const (
 // member is a cluster of a fleet and how it stands with it.
 type member struct {
 	Member
-	opt  FleetOptions
-	log  *slog.Logger
-	once sync.Once
-	kick chan struct{} // asks for an attempt now; buffered
-	ping sync.Mutex    // held while somebody asks whether it answers
+	opt     FleetOptions
+	log     *slog.Logger
+	cluster func() (*Cluster, error)
+	once    sync.Once
+	kick    chan struct{} // asks for an attempt now; buffered
+	ping    sync.Mutex    // held while somebody asks whether it answers
 
 	mu      sync.Mutex
 	read    *Reader       // nil until it was seen for the first time
@@ -47,7 +48,18 @@ type member struct {
 }
 
 func newMember(m Member, opt FleetOptions, log *slog.Logger) *member {
-	return &member{Member: m, opt: opt, log: log.With("cluster", m.Name), kick: make(chan struct{}, 1), tried: make(chan struct{})}
+	return &member{
+		Member: m, opt: opt, log: log.With("cluster", m.Name), kick: make(chan struct{}, 1), tried: make(chan struct{}),
+		cluster: sync.OnceValues(func() (*Cluster, error) {
+			c, err := m.Connect()
+			if err != nil {
+				return nil, err
+			}
+			named := *c
+			named.Name = m.Name
+			return &named, nil
+		}),
+	}
 }
 
 func (m *member) reader() *Reader {
@@ -104,10 +116,11 @@ func (m *member) run(ctx context.Context) {
 // connect makes a Reader and waits until it has seen the cluster. What it began
 // ends with ctx, or at once where that fails.
 func (m *member) connect(ctx context.Context) (*Reader, error) {
-	if m.Err != nil {
-		return nil, m.Err
+	c, err := m.cluster()
+	if err != nil {
+		return nil, err
 	}
-	r, err := NewReader(m.Cluster, m.opt.ReaderOptions, m.log)
+	r, err := NewReader(c, m.opt.ReaderOptions, m.log)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Usage, "The kubeconfig of %s cannot be used: %v.", m.Name, err)
 	}
