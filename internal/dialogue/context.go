@@ -26,10 +26,16 @@ func refer(s *Session, in *intents.Intent) error {
 		return nil
 	}
 	if in.Slots.String("namespace") == namespaceThere {
-		if s.Namespace == "" {
+		if s.Namespace == "" && s.There == "" {
 			return fault.New(fault.NotUnderstood, "I do not know which place you mean. Say the namespace.")
 		}
-		in.Slots["namespace"] = s.Namespace
+		delete(in.Slots, "namespace")
+		if s.Namespace != "" {
+			in.Slots["namespace"] = s.Namespace
+		}
+		if s.There != "" && !in.Slots.Has("cluster") {
+			in.Slots["cluster"] = s.There
+		}
 	}
 	if !slices.Equal(in.Slots.Targets(), []string{targetOther}) {
 		return nil
@@ -53,6 +59,9 @@ func refer(s *Session, in *intents.Intent) error {
 	if !in.Slots.Has("namespace") && o.Namespace != "" {
 		in.Slots["namespace"] = o.Namespace
 	}
+	if !in.Slots.Has("cluster") && o.Cluster != "" {
+		in.Slots["cluster"] = o.Cluster
+	}
 	return nil
 }
 
@@ -75,21 +84,15 @@ func (e *Engine) complete(t *Turn) (bool, error) {
 		return e.answered(t, q), nil
 	case t.Intent.Name != "amend":
 		return false, nil
+	case len(t.Intent.Slots) == 1 && t.Intent.Slots.String("cluster") != "" && e.base(s, t.Intent.Slots) == nil:
+		t.Intent = intents.Intent{Name: "switch_cluster", Slots: t.Intent.Slots}
+		return false, nil
 	case s.LastWrite == nil && s.LastRead == nil:
 		return false, fault.New(fault.NotUnderstood, "There is nothing to change yet. Say the whole thing, like “scale web to five”.")
 	}
-	if said := t.Intent.Slots; said.Has("namespace") && slices.Equal(said.Targets(), []string{intents.TargetIt}) {
+	if said := t.Intent.Slots; (said.Has("namespace") || said.Has("cluster")) && slices.Equal(said.Targets(), []string{intents.TargetIt}) {
 		t.Intent.Slots = maps.Clone(said) // "the same in staging": what it is about stays
 		delete(t.Intent.Slots, "targets")
-	}
-	if c := t.Intent.Slots.String("cluster"); c != "" {
-		// What is asked for is asked of the one cluster there is.
-		if len(t.Intent.Slots) == 1 {
-			t.Intent = intents.Intent{Name: "switch_cluster", Slots: t.Intent.Slots}
-			return false, nil
-		}
-		t.Intent.Slots = maps.Clone(t.Intent.Slots)
-		delete(t.Intent.Slots, "cluster")
 	}
 	base := e.base(s, t.Intent.Slots)
 	if base == nil {
@@ -197,7 +200,7 @@ func (e *Engine) amendChain(chain intents.Intent, said intents.Slots) (intents.I
 			fit = append(fit, i)
 		}
 	}
-	place := len(said) == 1 && said.Has("namespace")
+	place := len(said) == 1 && (said.Has("namespace") || said.Has("cluster"))
 	if len(fit) == 0 || len(fit) > 1 && !place {
 		return chain, fault.New(fault.Ambiguous, "Which of the steps do you mean? Say it with its name, like “cart to five”.")
 	}
@@ -225,7 +228,7 @@ func (e *Engine) again(t *Turn) bool {
 	if e.risk(t.Intent) != intents.RiskRead || last == nil || last.Name != t.Intent.Name {
 		return false
 	}
-	subject := []string{"targets", "unknown_target", "namespace", "node", "kind", "what", "pod"}
+	subject := []string{"targets", "unknown_target", "namespace", "cluster", "node", "kind", "what", "pod"}
 	if said.Has("metric") && t.Session.ReadLast && !slices.ContainsFunc(subject, said.Has) {
 		t.Intent = merge(*last, said)
 		if !said.Has("percentile") {

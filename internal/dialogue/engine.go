@@ -413,6 +413,9 @@ func (e *Engine) handle(ctx context.Context, t *Turn) (Reply, error) {
 	if ns := t.Intent.Slots.String("namespace"); ns != "" {
 		t.Session.Namespace = ns
 	}
+	if c, ok := t.Intent.Slots["cluster"].(string); ok && c != "*" {
+		t.Session.There = c
+	}
 	if e.risk(t.Intent) == intents.RiskRead {
 		in := t.Intent
 		t.Session.LastRead, t.Session.ReadLast = &in, true

@@ -47,7 +47,7 @@ type Session struct {
 	Before    []Target `json:"before,omitempty"`    // what was "it" before
 	Choice    *Choice  `json:"choice,omitempty"`    // made since anything else was spoken of
 	Namespace string   `json:"namespace,omitempty"` // the last one spoken of: "there"
-	There     string   `json:"there,omitempty"`     // the cluster of that; "" is the one that the conversation is in
+	There     string   `json:"there,omitempty"`     // the cluster of that; "" where there is but one
 	// Cluster is the one that somebody switched to, "" the home cluster; Home is
 	// the namespace in it that somebody switched to, "" the cluster's own.
 	Cluster string `json:"cluster,omitempty"`

@@ -34,7 +34,7 @@ func Contexts(path string) (names []string, current string, err error) {
 	rules.ExplicitPath = path
 	raw, err := rules.Load()
 	if err != nil {
-		return nil, "", fault.Wrap(err, fault.Usage, "The kubeconfig cannot be read: %v.", err)
+		return nil, "", fault.Wrap(err, fault.Usage, "I found no cluster to talk to: %v. Set KUBECONFIG, or kubernetes.kubeconfig in the configuration, to a file that works with kubectl.", err)
 	}
 	return slices.Sorted(maps.Keys(raw.Contexts)), raw.CurrentContext, nil
 }

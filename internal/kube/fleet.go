@@ -293,6 +293,20 @@ func (f *Fleet) All() []Ref {
 	return out
 }
 
+// Seen returns the workloads of a name in all clusters that were looked at, as
+// last seen. It asks nobody.
+func (f *Fleet) Seen(name string) []Ref {
+	var out []Ref
+	for _, r := range f.readers() {
+		for _, ref := range r.All() {
+			if ref.Name == name {
+				out = append(out, ref)
+			}
+		}
+	}
+	return out
+}
+
 // Nodes lists the nodes of all clusters, each name once.
 func (f *Fleet) Nodes() []string {
 	return f.union(func(r *Reader) []string { return r.Nodes() })

@@ -40,7 +40,7 @@ import (
 // ways are the functions that make something that holds a connection. What they
 // return is gone through method by method, whatever it has.
 func ways() []string {
-	return []string{"Connect", "NewElector", "NewFleet", "NewReader", "NewWriter"}
+	return []string{"Connect", "ConnectInside", "NewElector", "NewFleet", "NewReader", "NewWriter", "NewWriters"}
 }
 
 // TestEveryWayIsTried finds the exported functions and methods through which a
@@ -50,7 +50,7 @@ func TestEveryWayIsTried(t *testing.T) {
 	held := holders(files)
 	var makers []string
 	tried := map[string]bool{}
-	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}, &kube.Elector{}} {
+	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}, &kube.Writers{}, &kube.Elector{}} {
 		tried[reflect.TypeOf(v).Elem().Name()] = true
 	}
 	for _, f := range files {
@@ -216,7 +216,7 @@ func TestNoWayReadsASecretOrWrites(t *testing.T) {
 	c := get[*kube.Cluster](t)(kube.Connect(w.kubeconfig, "", ""))
 	r := get[*kube.Reader](t)(kube.NewReader(c, kube.ReaderOptions{}, discard))
 	one := get[*kube.Reader](t)(kube.NewReader(c, kube.ReaderOptions{NoPods: true}, discard)) // asks where the other looks
-	f := get[*kube.Fleet](t)(kube.NewFleet([]kube.Member{{Name: c.Name, Cluster: c}}, kube.FleetOptions{}, discard))
+	f := get[*kube.Fleet](t)(kube.NewFleet([]kube.Member{{Name: c.Name, Connect: func() (*kube.Cluster, error) { return c, nil }}}, kube.FleetOptions{}, discard))
 	ok(t, r.Start(t.Context()))
 	ok(t, one.Start(t.Context()))
 	ok(t, f.Start(t.Context()))
@@ -243,8 +243,12 @@ func TestNoWriterTouchesASecret(t *testing.T) {
 	for _, v := range kube.Verbs() {
 		verbs = append(verbs, string(v))
 	}
-	if called := everyMethod(t, w, kube.NewWriter(c), variants(w.namespace, verbs...), noSecret); called < 100 {
-		t.Errorf("only %d calls: this test no longer goes every way", called)
+	f := get[*kube.Fleet](t)(kube.NewFleet([]kube.Member{{Name: c.Name, Connect: func() (*kube.Cluster, error) { return c, nil }}}, kube.FleetOptions{}, discard))
+	ok(t, f.Start(t.Context()))
+	for _, v := range []any{kube.NewWriter(c), kube.NewWriters(f)} {
+		if called := everyMethod(t, w, v, variants(w.namespace, verbs...), noSecret); called < 100 {
+			t.Errorf("only %d calls: this test no longer goes every way", called)
+		}
 	}
 	after := get[*corev1.Secret](t)(admin(t).CoreV1().Secrets(w.namespace).Get(t.Context(), "web", metav1.GetOptions{}))
 	if before.ResourceVersion != after.ResourceVersion {

@@ -18,8 +18,9 @@ import (
 // later are the questions of a chain that stand behind a change: they are
 // answered with its outcome.
 type later struct {
-	Home  string           `json:"home,omitempty"` // where names are looked for first
-	Asked []intents.Intent `json:"asked"`
+	Cluster string           `json:"cluster,omitempty"` // where names are looked for first
+	Home    string           `json:"home,omitempty"`    // and in which namespace there
+	Asked   []intents.Intent `json:"asked"`
 }
 
 func (l *later) encode() ([]byte, error) {
@@ -91,7 +92,7 @@ func (c *Crew) chainOnce(ctx context.Context, t *dialogue.Turn) (dialogue.Reply,
 		}
 		return dialogue.Reply{}, err
 	}
-	t.Session.Home = all.session.Home
+	t.Session.Cluster, t.Session.Home = all.session.Cluster, all.session.Home
 	for _, a := range slices.Backward(all.answers) {
 		r.Speech, r.Text = a.Speech+" "+r.Speech, a.Text+"\n"+r.Text
 		r.Blocks = append(slices.Clone(a.Blocks), r.Blocks...)
@@ -155,7 +156,9 @@ func (c *Crew) stepChange(ctx context.Context, t *dialogue.Turn, f planner, all 
 	if err != nil {
 		return err
 	}
-	all.changes, all.of = append(all.changes, p.changes), append(all.of, all.at)
+	for _, stage := range append([][]kube.Change{p.changes}, p.then...) {
+		all.changes, all.of = append(all.changes, stage), append(all.of, all.at)
+	}
 	all.plan.warnings = append(all.plan.warnings, p.warnings...)
 	return nil
 }
@@ -196,10 +199,13 @@ func (c *Crew) stepLater(ctx context.Context, t *dialogue.Turn, all *steps) erro
 		if where := namespaces(ws); len(where) == 1 {
 			settled["namespace"] = where[0]
 		}
+		if c.several() && !settled.Has("cluster") {
+			settled["cluster"] = ws[0].Ref.Cluster
+		}
 		in.Slots = settled
 	}
 	if all.plan.after == nil {
-		all.plan.after = &later{Home: t.Session.Home}
+		all.plan.after = &later{Cluster: t.Session.Cluster, Home: t.Session.Home}
 	}
 	all.plan.after.Asked = append(all.plan.after.Asked, in)
 	return nil
@@ -207,7 +213,7 @@ func (c *Crew) stepLater(ctx context.Context, t *dialogue.Turn, all *steps) erro
 
 // answered is what a chain without a change comes to.
 func (s *steps) answered() dialogue.Reply {
-	s.turn.Session.Targets, s.turn.Session.Home = s.session.Targets, s.session.Home
+	s.turn.Session.Targets, s.turn.Session.Cluster, s.turn.Session.Home = s.session.Targets, s.session.Cluster, s.session.Home
 	var out dialogue.Reply
 	add := func(speech, text string) {
 		if out.Speech != "" {
@@ -240,7 +246,7 @@ func (c *Crew) answerLater(ctx context.Context, e action.Entry, r dialogue.Reply
 		if h == nil {
 			continue // asked of a version that could do more
 		}
-		s := &dialogue.Session{Home: l.Home, Targets: targets(e)}
+		s := &dialogue.Session{Cluster: l.Cluster, Home: l.Home, Targets: targets(e)}
 		a, err := h.Handle(ctx, dialogue.NewTurn(c.catalogue, req, s, in))
 		if err != nil {
 			a = dialogue.Reply{Speech: fault.Say(err), Text: fault.Say(err)}

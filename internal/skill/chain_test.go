@@ -173,6 +173,17 @@ var recognizer = sync.OnceValues(func() (*intents.Recognizer, error) {
 })
 
 func newTalk(t *testing.T) *talk {
+	place := newTown()
+	return talkIn(t, place, place)
+}
+
+// talkIn is a conversation about one town or several.
+func talkIn(t *testing.T, place interface {
+	Reader
+	action.Writer
+	action.Watcher
+}, of *town,
+) *talk {
 	c, err := intents.English()
 	if err != nil {
 		t.Fatal(err)
@@ -185,9 +196,8 @@ func newTalk(t *testing.T) *talk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place := newTown()
-	data := intents.InventoryData{Clusters: []string{"home"}, Namespaces: place.Namespaces("")}
-	for _, w := range place.ws {
+	data := intents.InventoryData{Clusters: place.Clusters(), Namespaces: place.Namespaces("")}
+	for _, w := range of.ws {
 		data.Workloads = append(data.Workloads, intents.Workload{Name: w.Ref.Name, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind})
 	}
 	inv := intents.NewInventory(data)
@@ -208,7 +218,7 @@ func newTalk(t *testing.T) *talk {
 			t.Error(err)
 		}
 	})
-	return &talk{Engine: e, t: t, town: place, ledger: ledger}
+	return &talk{Engine: e, t: t, town: of, ledger: ledger}
 }
 
 // says says something, or, with "…", waits for the outcome; the answer must fit.
@@ -288,7 +298,7 @@ func TestConversationsWithoutACluster(t *testing.T) {
 			"which version of web runs?", `^web in staging runs v2.0\.$`,
 			"scale web to two", `^Scale Deployment web in staging from 1 to 2`,
 			"how is everything?", `2 workloads in staging`,
-			"no, on the home cluster", `^You are on home already; I know no other cluster\.`,
+			"no, on the home cluster", `2 workloads in staging`,
 			"switch to the home cluster", `^You are on home already; I know no other cluster\.`,
 			"switch to shop", `^From now on I look in shop first`,
 			"how is web?", `^web runs v1.9`,

@@ -76,3 +76,4 @@ func TestYesCountsForOneProposalOfThisConversation(t *testing.T) {
 type place struct{ Reader }
 
 func (place) Namespace(string) string { return "shop" }
+func (place) Clusters() []string      { return []string{"home"} }

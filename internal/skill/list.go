@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
-	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
@@ -31,8 +30,8 @@ func (c *Crew) list(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	ns := c.namespace(t)
 	if slices.Contains(clusterWide, kind) {
 		ns = ""
-	} else if !slices.Contains(c.cluster.Namespaces(c.where(t)), ns) {
-		return dialogue.Reply{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
+	} else if err := c.hasNamespace(ctx, c.where(t), ns); err != nil {
+		return dialogue.Reply{}, err
 	}
 	table, err := c.cluster.List(ctx, kube.ListQuery{Cluster: c.where(t), Kind: kind, Namespace: ns})
 	if err != nil {
@@ -57,7 +56,7 @@ func (c *Crew) list(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 		}
 	}
 	data := dialogue.Data{
-		"Count": len(items), "Kind": kind, "One": strings.TrimSuffix(kind, "s"), "Namespace": ns, "Filter": filter,
+		"Count": len(items), "Kind": kind, "One": strings.TrimSuffix(kind, "s"), "Namespace": c.namespaceIn(c.where(t), ns), "Filter": filter,
 		"Some": all[:min(spokenItems, len(all))], "More": max(0, len(all)-spokenItems), "Bad": bad,
 	}
 	key := "list.some"

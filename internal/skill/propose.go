@@ -138,6 +138,7 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
+	p = c.staged(p)
 	e, err := c.ledger.Propose(ctx, action.Proposal{
 		Key: t.Request.DeliveryID, Conversation: t.Request.Conversation, Speaker: t.Request.Speaker,
 		Said: t.Request.Text, Intent: t.Intent.Name, Changes: p.changes, Then: p.then, Undoes: p.undoes, After: after,
@@ -261,9 +262,13 @@ func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
 	if e.Stages() > 1 {
 		return c.stagePhrases(e, prefix)
 	}
-	verb := e.Steps[0].Change.Verb
+	of, verb := e.Steps[0].Change.Ref.Cluster, e.Steps[0].Change.Verb
 	if len(e.Steps) > manySteps && !slices.ContainsFunc(e.Steps, func(s action.Step) bool { return s.Change.Verb != verb }) {
-		return c.manyPhrase(e, prefix+"many")
+		say, err := c.manyPhrase(e, prefix+"many")
+		if err != nil {
+			return say, err
+		}
+		return c.inCluster(of, say)
 	}
 	var speech, text []string
 	for _, s := range e.Steps {
@@ -274,13 +279,15 @@ func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
 		if prefix == "done." && s.Last.State == kube.Paused && s.Change.Aspect() == kube.AspectTemplate {
 			key = "done.paused"
 		}
-		say, err := c.catalogue.Say(key, c.stepData(s))
+		data := c.stepData(s)
+		data["Name"] = s.Change.About().Name // the cluster is said behind
+		say, err := c.catalogue.Say(key, data)
 		if err != nil {
 			return intents.Say{}, err
 		}
 		speech, text = append(speech, say.Speech), append(text, say.Text)
 	}
-	return intents.Say{Speech: and(speech), Text: and(text)}, nil
+	return c.inCluster(of, intents.Say{Speech: and(speech), Text: and(text)})
 }
 
 // stagePhrases words what one stage after the other does or did.
@@ -335,9 +342,13 @@ func (c *Crew) stepData(s action.Step) dialogue.Data {
 	for _, pod := range s.Change.DeletePods {
 		broken = append(broken, pod.Name)
 	}
+	name := at.Name
+	if c.several() {
+		name += " in " + s.Change.Ref.Cluster
+	}
 	return maintenance(s, dialogue.Data{
 		"Delete": broken, "Restart": s.Change.Verb == kube.VerbRestart,
-		"Name": at.Name, "Kind": at.Kind, "Namespace": at.Namespace, "Place": c.place(at),
+		"Name": name, "Kind": at.Kind, "Namespace": at.Namespace, "Place": c.placeWithin(at),
 		"Of": s.Change.Of, "Image": image, "Ports": s.Change.Ports,
 		"From": s.Change.From(), "To": s.Change.To(), "Revision": s.Change.ToRevision,
 		"Desired": p.Desired, "Ready": p.Ready, "Updated": p.Updated, "Fresh": p.Fresh(), "Old": p.Old(),

@@ -36,6 +36,8 @@ type finder interface {
 	Namespace(cluster string) string // where names are looked for first
 	Cluster() string                 // what the home cluster is called
 	Clusters() []string              // what all are called, home first
+	Production(cluster string) bool  // whether others depend on it
+	Seen(name string) []kube.Ref     // where workloads of a name were seen, without asking
 }
 
 type historian interface {
@@ -79,7 +81,7 @@ func NewCrew(cluster Reader, ledger Ledger, c *intents.Catalogue) *Crew {
 // Handlers maps each intent to what does it.
 func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
-		"chain": c.chain, "status": c.status, "list": c.list,
+		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list),
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo, "approve": c.approve,
 		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
@@ -102,6 +104,9 @@ func (c *Crew) planners() map[string]planner {
 		maps.Copy(out, family)
 	}
 	out["pause"], out["resume"] = c.orJobs(kube.VerbSuspend, out["pause"]), c.orJobs(kube.VerbUnsuspend, out["resume"])
+	for name, f := range out {
+		out[name] = c.inEach(f)
+	}
 	return out
 }
 
@@ -176,10 +181,16 @@ func (c *Crew) namespace(t *dialogue.Turn) string {
 // else the cluster's own namespace.
 func (c *Crew) home(t *dialogue.Turn) string {
 	cluster := c.where(t)
-	if own := c.cluster.Namespace(cluster); cluster != c.base(t) {
-		return own // where the conversation switched to is in another cluster
+	own := c.cluster.Namespace(cluster)
+	if base := c.base(t); cluster != base {
+		// Where the conversation is, is in another cluster; the same place there is
+		// better than a context without a namespace of its own.
+		if ns := cmp.Or(t.Session.Home, c.cluster.Namespace(base)); own == "default" && slices.Contains(c.cluster.Namespaces(cluster), ns) {
+			return ns
+		}
+		return own
 	}
-	return cmp.Or(t.Session.Home, c.cluster.Namespace(cluster))
+	return cmp.Or(t.Session.Home, own)
 }
 
 // where is the cluster that a turn is about where no name decides it.
@@ -187,8 +198,14 @@ func (c *Crew) where(t *dialogue.Turn) string {
 	return cmp.Or(t.Intent.Slots.String("cluster"), c.base(t))
 }
 
-// base is the cluster that the conversation is in.
-func (c *Crew) base(t *dialogue.Turn) string { return cmp.Or(t.Session.Cluster, c.cluster.Cluster()) }
+// base is the cluster that the conversation is in: that which somebody switched
+// to, while there is one of that name, else home.
+func (c *Crew) base(t *dialogue.Turn) string {
+	if slices.Contains(c.cluster.Clusters(), t.Session.Cluster) {
+		return t.Session.Cluster
+	}
+	return c.cluster.Cluster()
+}
 
 // spokenOf finds what "it" or "them" is.
 func (c *Crew) spokenOf(ctx context.Context, t *dialogue.Turn) ([]kube.Workload, error) {
@@ -200,12 +217,20 @@ func (c *Crew) spokenOf(ctx context.Context, t *dialogue.Turn) ([]kube.Workload,
 		return nil, instead{reply: t.Ask(r, "targets", nil)}
 	}
 	var out []kube.Workload
+	seen := map[dialogue.Target]bool{}
 	for _, s := range t.Session.Targets {
+		if said := t.Intent.Slots.String("cluster"); said != "" {
+			s.Cluster = said
+		}
+		if seen[s] {
+			continue // "it" was in several clusters
+		}
+		seen[s] = true
 		ns := s.Namespace
 		if said := t.Intent.Slots.String("namespace"); said != "" {
 			ns = said
 		}
-		w, err := c.pick(ctx, kube.Query{Cluster: cmp.Or(t.Intent.Slots.String("cluster"), s.Cluster), Namespace: ns, Kind: s.Kind, Name: s.Name})
+		w, err := c.pick(ctx, kube.Query{Cluster: s.Cluster, Namespace: ns, Kind: s.Kind, Name: s.Name})
 		if err != nil {
 			return nil, err
 		}
@@ -254,7 +279,7 @@ func (c *Crew) otherKind(ctx context.Context, cluster, name string) error {
 	case err != nil:
 		return err
 	case len(jobs) == 0:
-		return fault.New(fault.NotFound, "I see no %s in the cluster.", name)
+		return c.notIn(cluster, name)
 	case jobs[0].Scheduled:
 		return fault.New(fault.Refused, "%s is a CronJob: it can be run now, suspended and resumed, and that is all.", name)
 	}
@@ -275,8 +300,8 @@ func namespaces(ws []kube.Workload) []string {
 func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kube.Workload, error) {
 	cluster := c.where(t)
 	if ns := t.Intent.Slots.String("namespace"); ns != "" {
-		if !slices.Contains(c.cluster.Namespaces(cluster), ns) {
-			return kube.Workload{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
+		if err := c.hasNamespace(ctx, cluster, ns); err != nil {
+			return kube.Workload{}, err
 		}
 		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: ns, Name: name})
 	}
@@ -287,7 +312,7 @@ func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kub
 	where := namespaces(all)
 	switch {
 	case len(where) == 0:
-		return kube.Workload{}, c.otherKind(ctx, cluster, name)
+		return c.inAnother(ctx, t, name)
 	case slices.Contains(where, c.home(t)):
 		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: c.home(t), Name: name})
 	case len(where) == 1:
@@ -314,9 +339,15 @@ func target(ref kube.Ref) dialogue.Target {
 	return dialogue.Target{Cluster: ref.Cluster, Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name}
 }
 
-// place is how a workload's namespace is said: not at all where it is the
-// cluster's own.
+// place is how a workload's namespace and cluster are said: not at all where
+// they are the cluster's own, and home.
 func (c *Crew) place(ref kube.Ref) string {
+	return c.namespaceIn(ref.Cluster, c.placeWithin(ref))
+}
+
+// placeWithin is how a workload's namespace is said: not at all where it is the
+// cluster's own.
+func (c *Crew) placeWithin(ref kube.Ref) string {
 	if ref.Namespace == c.cluster.Namespace(ref.Cluster) {
 		return ""
 	}

@@ -1,10 +1,8 @@
 package skill
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/firstmate-ops/firstmate/intents"
@@ -84,9 +82,14 @@ func (c *Crew) begun(ctx context.Context, t *dialogue.Turn, w kube.Workload) (bo
 
 // state words how one workload is.
 func (c *Crew) state(w kube.Workload, what string) (intents.Say, error) {
+	return c.stateAt(w, what, c.place(w.Ref))
+}
+
+// stateAt words how a workload is, at a place that is said or not.
+func (c *Crew) stateAt(w kube.Workload, what, place string) (intents.Say, error) {
 	p := w.Progress
 	data := dialogue.Data{
-		"Name": w.Ref.Name, "Kind": w.Ref.Kind, "Place": c.place(w.Ref), "Version": w.Version(),
+		"Name": w.Ref.Name, "Kind": w.Ref.Kind, "Place": place, "Version": w.Version(),
 		"Desired": p.Desired, "Ready": p.Ready, "Updated": p.Updated, "Fresh": p.Fresh(), "Old": p.Old(), "Available": p.Available,
 	}
 	why, err := c.why(w, p)
@@ -126,9 +129,14 @@ func (c *Crew) why(w kube.Workload, p kube.Progress) (intents.Say, error) {
 
 // overview says how a namespace is as a whole.
 func (c *Crew) overview(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
-	ns := cmp.Or(t.Intent.Slots.String("namespace"), t.Session.Home)
-	if ns != "" && !slices.Contains(c.cluster.Namespaces(c.where(t)), ns) {
-		return dialogue.Reply{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
+	ns := t.Intent.Slots.String("namespace")
+	if ns == "" && c.where(t) == c.base(t) {
+		ns = t.Session.Home
+	}
+	if ns != "" {
+		if err := c.hasNamespace(ctx, c.where(t), ns); err != nil {
+			return dialogue.Reply{}, err
+		}
 	}
 	ws, err := c.cluster.Find(ctx, kube.Query{Cluster: c.where(t), Namespace: ns})
 	if err != nil {
@@ -140,7 +148,7 @@ func (c *Crew) overview(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, 
 			bad = append(bad, w)
 		}
 	}
-	data := dialogue.Data{"Count": len(ws), "Bad": len(bad), "Names": names(bad), "Namespace": ns}
+	data := dialogue.Data{"Count": len(ws), "Bad": len(bad), "Names": names(bad), "Namespace": c.namespaceIn(c.where(t), ns)}
 	if len(bad) == 0 {
 		return t.Reply("status.all_well", data)
 	}
