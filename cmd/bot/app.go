@@ -60,7 +60,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err != nil {
 		return nil, err
 	}
-	of := kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: opt.oneTurn}, Wait: !opt.terminal}
+	of := kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: opt.oneTurn, Argo: c.GitOps.argo()}, Wait: !opt.terminal}
 	if opt.terminal {
 		of.Patience = terminalPatience
 	}
@@ -79,11 +79,14 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	guard := access.NewGuard(opt.people, rules, st)
 	var writer action.Writer
 	if !opt.readOnly {
-		writer = kube.NewWriters(fleet)
+		if writer, err = c.GitOps.before(kube.NewWriters(fleet), fleet, log); err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
 	}
 	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter, Drain: c.Nodes.DrainFor}
 	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
 	crew := skill.NewCrew(fleet, ledger, catalogue)
+	crew.UseGitOps(c.GitOps.skills())
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {

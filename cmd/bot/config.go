@@ -33,6 +33,7 @@ type Config struct {
 	Access     AccessConfig     `yaml:"access"`
 	Web        WebConfig        `yaml:"web"`
 	Dialogflow DialogflowConfig `yaml:"dialogflow"`
+	GitOps     GitOpsConfig     `yaml:"gitops"`
 	Proposals  ProposalsConfig  `yaml:"proposals"`
 	Rollouts   RolloutsConfig   `yaml:"rollouts"`
 	Nodes      NodesConfig      `yaml:"nodes"`
@@ -116,6 +117,7 @@ func (Secret) GoString() string { return "(hidden)" }
 // defaults are the values of keys that nobody set.
 func defaults() Config {
 	return Config{
+		GitOps:    gitOpsDefaults(),
 		Listen:    "127.0.0.1:8080",
 		Access:    AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals: ProposalsConfig{ExpireAfter: action.ProposalLife},
@@ -354,6 +356,9 @@ func (c Config) check() error {
 	if ns, name, ok := strings.Cut(c.Replicas.Lease, "/"); c.Replicas.Lease != "" && (!ok || ns == "" || name == "" || strings.Contains(name, "/")) {
 		return fault.New(fault.Usage, "replicas.lease is a namespace and a name, like firstmate/firstmate, not %q.", c.Replicas.Lease)
 	}
+	if err := c.GitOps.check(); err != nil {
+		return err
+	}
 	if c.Misses.Max < 1 {
 		return fault.New(fault.Usage, "misses.max is how many sentences are kept, at least 1; to keep none, set misses.keep to false.")
 	}
@@ -400,6 +405,18 @@ func configCommand(e *env) *cobra.Command {
 	}
 }
 
+// inOneLine is a value as YAML in a line, so that it can be commented out.
+func inOneLine(v any) ([]byte, error) {
+	var n yaml.Node
+	if err := n.Encode(v); err != nil {
+		return nil, err
+	}
+	if n.Kind == yaml.SequenceNode || n.Kind == yaml.MappingNode {
+		n.Style = yaml.FlowStyle
+	}
+	return yaml.Marshal(&n)
+}
+
 // writeExample prints every key, commented out, with its default.
 func writeExample(w io.Writer) error {
 	c := defaults()
@@ -418,7 +435,7 @@ func writeExample(w io.Writer) error {
 		}
 		open = dirs
 		pad := strings.Repeat("  ", len(dirs))
-		val, err := yaml.Marshal(k.value.Interface())
+		val, err := inOneLine(k.value.Interface())
 		if err != nil {
 			return fmt.Errorf("example of %s: %w", k.path, err)
 		}

@@ -62,7 +62,7 @@ func (w *watcher) look(o kube.Workload, now time.Time) verdict {
 	p := o.Progress
 	counts := p
 	counts.Stuck = nil
-	if w.movedAt.IsZero() || counts != w.moved {
+	if w.movedAt.IsZero() || counts != w.moved || p.Waits() {
 		w.moved, w.movedAt = counts, now
 	}
 	if p.State == kube.Observing {

@@ -723,6 +723,11 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 			// watch yields at least every second.
 			if o.Progress.State != kube.Observing && !tell.Same(o.Progress) && time.Since(told) >= narrateEvery {
 				told, tell = time.Now(), o.Progress
+				if o.Progress.Waits() { // for long, perhaps: who asks meanwhile is answered from the journal
+					if e, err = l.swap(ctx, e, Watching); err != nil {
+						return e, err
+					}
+				}
 				r.Progress(ctx, e)
 			}
 			if stage < e.Stages()-1 && time.Since(e.Seen) >= seenEvery {
@@ -786,7 +791,7 @@ func (l *Ledger) follow(ctx context.Context, e *Entry, i int) iter.Seq2[kube.Wor
 			case <-ctx.Done():
 				yield(kube.Workload{}, ctx.Err())
 				return
-			case <-time.After(wait):
+			case <-time.After(max(wait, p.Again)):
 			}
 			if wait = min(2*wait, stepLast); p.Stuck == nil || p.Stuck.Reason != kube.Budget {
 				wait = stepEvery // something moves, or is looked at only

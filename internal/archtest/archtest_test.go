@@ -40,7 +40,7 @@ func house() map[string]room {
 		"cmd/bot": {
 			ours: []string{
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
-				"internal/dialogue", "internal/export", "internal/fault", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
+				"internal/dialogue", "internal/export", "internal/fault", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 		},
@@ -51,14 +51,16 @@ func house() map[string]room {
 			theirs: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
 			tests:  []string{"internal/postgrestest"},
 		},
-		"internal/audit":        {theirs: []string{"github.com/gowebpki/jcs"}},
-		"internal/postgrestest": {theirs: []string{"github.com/jackc/pgx/v5"}},
-		"internal/webhook":      {ours: []string{"internal/fault"}},
-		"internal/access":       {ours: []string{"internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein", "github.com/alexedwards/argon2id", "go.yaml.in/yaml/v3", "golang.org/x/time/rate"}, tests: []string{"internal/store"}},
-		"internal/kube":         {ours: []string{"internal/fault"}, theirs: append(k8s, "github.com/aymanbagabas/go-udiff", "github.com/distribution/reference", "github.com/robfig/cron/v3"), tests: []string{"internal/sandboxtest"}},
+		"internal/audit":             {theirs: []string{"github.com/gowebpki/jcs"}},
+		"internal/postgrestest":      {theirs: []string{"github.com/jackc/pgx/v5"}},
+		"internal/webhook":           {ours: []string{"internal/fault"}},
+		"internal/access":            {ours: []string{"internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein", "github.com/alexedwards/argon2id", "go.yaml.in/yaml/v3", "golang.org/x/time/rate"}, tests: []string{"internal/store"}},
+		"internal/kube":              {ours: []string{"internal/fault"}, theirs: append(k8s, "github.com/aymanbagabas/go-udiff", "github.com/distribution/reference", "github.com/robfig/cron/v3"), tests: []string{"internal/sandboxtest"}},
+		"internal/gitops/gitopstest": {},
 		"internal/gitops": {
 			ours:   []string{"internal/fault", "internal/kube"},
-			theirs: []string{"github.com/go-git/go-billy/v5", "github.com/go-git/go-git/v5", "github.com/google/go-github/v87", "github.com/aymanbagabas/go-udiff", "go.yaml.in/yaml/v3"},
+			theirs: []string{"github.com/go-git/go-git/v5", "github.com/google/go-github/v87", "github.com/aymanbagabas/go-udiff", "go.yaml.in/yaml/v3"},
+			tests:  []string{"internal/gitops/gitopstest"},
 		},
 		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/kube"}, tests: []string{"internal/store"}},
 		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/postgrestest", "internal/store"}},
@@ -79,7 +81,7 @@ func house() map[string]room {
 		"deploy":                       {},
 		"docs/generate":                {ours: []string{"intents"}},
 		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
-		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/sandboxtest"}},
+		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/sandboxtest"}},
 	}
 }
 
@@ -96,7 +98,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "approve autoscale cancel chain confirm cordon create delete_pod deny deploy drain greet help link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
+const handled = "approve autoscale cancel chain confirm cordon create delete_pod deny deploy drain greet heal help link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

@@ -246,6 +246,24 @@ func (f *Fleet) AutoscalerOf(ctx context.Context, ref Ref) (Autoscaler, bool, er
 	return r.AutoscalerOf(ctx, ref)
 }
 
+// OwnerOf tells what a workload belongs to.
+func (f *Fleet) OwnerOf(ctx context.Context, ref Ref) (Owner, bool, error) {
+	r, err := f.reader(ctx, ref.Cluster)
+	if err != nil {
+		return Owner{}, false, err
+	}
+	return r.OwnerOf(ctx, ref)
+}
+
+// SourceOf reads where an owner in a cluster has what it keeps from.
+func (f *Fleet) SourceOf(ctx context.Context, cluster string, o Owner) (Source, error) {
+	r, err := f.reader(ctx, cluster)
+	if err != nil {
+		return Source{Owner: o}, err
+	}
+	return r.SourceOf(ctx, o)
+}
+
 // WatchRollout follows a roll-out in the cluster of its workload. A cluster that
 // was not seen yet, as after a restart of the process, is waited for.
 func (f *Fleet) WatchRollout(ctx context.Context, ref Ref, generation int64) iter.Seq2[Workload, error] {

@@ -214,6 +214,9 @@ type Change struct {
 	// change; 0 is any. Plan refuses another with ErrStale.
 	Based int64 `json:"-"`
 
+	Pull *PullRequest `json:"pull,omitempty"` // VerbPull
+	Held *Held        `json:"held,omitempty"` // VerbHold
+
 	As    As     `json:"as"`
 	Cause string `json:"cause,omitempty"` // for `kubectl rollout history`
 }

@@ -40,6 +40,9 @@ type Progress struct {
 	// them: the update strategy asks for that.
 	OnDelete bool   `json:"on_delete,omitempty"`
 	Stuck    *Stuck `json:"stuck,omitempty"`
+	Pull     Pull   `json:"pull,omitzero"` // by which the change gets there; the zero one where it needs none
+	// Again is when there may be something new; 0 is at once. For steps only.
+	Again time.Duration `json:"-"`
 }
 
 // Done reports whether the roll-out has ended well.
@@ -168,7 +171,7 @@ const (
 // Hard reports whether the reason goes away only when somebody changes
 // something: waiting for the progress deadline would tell nothing new.
 func (r Reason) Hard() bool {
-	return r == ImagePull || r == CrashLoop || r == OOMKilled || r == BadConfig || r == Quota || r == Rejected
+	return r == ImagePull || r == CrashLoop || r == OOMKilled || r == BadConfig || r == Quota || r == Rejected || r == NotMerged || r == NotArrived
 }
 
 // Stuck is why a roll-out does not go on. Detail is text from the cluster:

@@ -153,6 +153,9 @@ func (c *Crew) stepChange(ctx context.Context, t *dialogue.Turn, f planner, all 
 		return err
 	}
 	p, err := f(ctx, t, append([][]kube.Change{}, all.changes...)) // never nil: it is a chain
+	if err == nil {
+		p, err = c.kept(ctx, t, p)
+	}
 	if err != nil {
 		return err
 	}

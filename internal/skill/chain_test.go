@@ -330,3 +330,7 @@ func TestConversationsWithoutACluster(t *testing.T) {
 		})
 	}
 }
+
+func (*town) OwnerOf(context.Context, kube.Ref) (kube.Owner, bool, error) {
+	return kube.Owner{}, false, nil
+}

@@ -94,7 +94,7 @@ func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
 	key := "progress." + string(s.Last.State)
 	switch {
 	case s.Last.State == "" || s.Last.State == kube.Observing:
-		key = "progress.begun"
+		key = c.own("progress.begun", s.Change.Verb)
 	case s.Last.Stuck != nil:
 		key = c.own("progress.held", s.Change.Verb)
 	case c.catalogue.CanSay("progress." + string(s.Change.Verb)):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ func (c *Crew) changing(f planner) dialogue.HandlerFunc {
 		}
 		return again(ctx, func() (dialogue.Reply, error) {
 			p, err := f(ctx, t, nil)
+			if err == nil {
+				p, err = c.kept(ctx, t, p)
+			}
 			if err != nil {
 				return answered(err)
 			}
@@ -346,7 +350,7 @@ func (c *Crew) stepData(s action.Step) dialogue.Data {
 	if c.several() {
 		name += " in " + s.Change.Ref.Cluster
 	}
-	return maintenance(s, dialogue.Data{
+	d := maintenance(s, dialogue.Data{
 		"Delete": broken, "Restart": s.Change.Verb == kube.VerbRestart,
 		"Name": name, "Kind": at.Kind, "Namespace": at.Namespace, "Place": c.placeWithin(at),
 		"Of": s.Change.Of, "Image": image, "Ports": s.Change.Ports,
@@ -354,6 +358,8 @@ func (c *Crew) stepData(s action.Step) dialogue.Data {
 		"Desired": p.Desired, "Ready": p.Ready, "Updated": p.Updated, "Fresh": p.Fresh(), "Old": p.Old(),
 		"FromReplicas": s.Change.FromReplicas, "ToReplicas": s.Change.ToReplicas,
 	})
+	maps.Copy(d, ownerData(s))
+	return d
 }
 
 // and joins phrases the way people do.

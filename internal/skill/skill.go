@@ -26,6 +26,7 @@ type Reader interface {
 	historian
 	lister
 	maintainer
+	keeper
 	Diagnose(ctx context.Context, w kube.Workload) (kube.Progress, error)
 	AutoscalerOf(ctx context.Context, ref kube.Ref) (kube.Autoscaler, bool, error)
 }
@@ -71,6 +72,7 @@ type Crew struct {
 	cluster   Reader
 	ledger    Ledger
 	catalogue *intents.Catalogue
+	gitops    GitOps
 }
 
 // NewCrew returns the skills over a cluster and a ledger.
@@ -115,6 +117,7 @@ func (c *Crew) workloadPlanners() map[string]planner {
 		"scale": c.ofWorkloads(c.scale), "deploy": c.ofWorkloads(c.deploy),
 		"rollback": c.ofWorkloads(c.rollback), "restart": c.ofWorkloads(c.restart),
 		"autoscale": c.ofWorkloads(c.autoscale), "promote": c.promote, "create": c.create,
+		"heal": c.ofWorkloads(c.heal),
 	}
 }
 

@@ -36,6 +36,12 @@ func (c *Crew) status(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, er
 	focus(t, ws)
 	var speech, text []string
 	for i, w := range ws {
+		if say, ok, err := c.pullStatus(ctx, t, w); err != nil {
+			return dialogue.Reply{}, err
+		} else if ok {
+			speech, text = append(speech, say.Speech), append(text, say.Text)
+			continue
+		}
 		begun, err := c.begun(ctx, t, w)
 		if err != nil {
 			return dialogue.Reply{}, err
