@@ -98,6 +98,7 @@ var commands = map[string]command{
 	"ask":              {"ask [FLAGS] TEXT", 1, many, false, ask},
 	"ask-local":        {"ask-local [FLAGS] TEXT", 1, many, false, askLocal},
 	"bot":              {"bot COMMAND …", 1, many, false, runBot},
+	"bot-in":           {"bot-in FILE COMMAND …", 2, many, false, runBotIn},
 	"chat":             {"chat FILE", 1, 1, false, chat},
 	"exit":             {"exit N", 1, 1, false, exitStatus},
 	"contract":         {"contract", 0, 0, false, contract},
@@ -360,6 +361,11 @@ func askLocal(s *script, ts *testscript.TestScript, _ bool, args []string) error
 
 func runBot(s *script, ts *testscript.TestScript, _ bool, args []string) error {
 	return s.exec(ts, "", nil, args)
+}
+
+// runBotIn runs bot with a file as its standard input.
+func runBotIn(s *script, ts *testscript.TestScript, _ bool, args []string) error {
+	return s.exec(ts, ts.ReadFile(args[0]), nil, args[1:])
 }
 
 // chat has a whole conversation in bot chat, which reads it from a file.

@@ -40,7 +40,7 @@ import (
 // ways are the functions that make something that holds a connection. What they
 // return is gone through method by method, whatever it has.
 func ways() []string {
-	return []string{"Connect", "ConnectInside", "NewElector", "NewFleet", "NewReader", "NewWriter", "NewWriters"}
+	return []string{"Connect", "ConnectInside", "NewElector", "NewFleet", "NewReader", "NewRights", "NewWriter", "NewWriters"}
 }
 
 // TestEveryWayIsTried finds the exported functions and methods through which a
@@ -50,7 +50,7 @@ func TestEveryWayIsTried(t *testing.T) {
 	held := holders(files)
 	var makers []string
 	tried := map[string]bool{}
-	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}, &kube.Writers{}, &kube.Elector{}} {
+	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}, &kube.Writers{}, &kube.Elector{}, &kube.Rights{}} {
 		tried[reflect.TypeOf(v).Elem().Name()] = true
 	}
 	for _, f := range files {
@@ -278,6 +278,21 @@ func TestAnElectorHoldsItsLeaseAlone(t *testing.T) {
 				t.Errorf("%s: %s: %s", name, why, req)
 			}
 		}
+	}
+}
+
+// TestRightsOnlyAsk does so with what asks for what is allowed.
+func TestRightsOnlyAsk(t *testing.T) {
+	w := newWire(t)
+	c := get[*kube.Cluster](t)(kube.Connect(w.kubeconfig, "", ""))
+	called := everyMethod(t, w, kube.NewRights(c), variants(w.namespace, "all"), func(request string) string {
+		if request == "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews" {
+			return ""
+		}
+		return readsOnly(request)
+	})
+	if called < 10 {
+		t.Errorf("only %d calls", called)
 	}
 }
 
