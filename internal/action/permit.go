@@ -82,6 +82,10 @@ func intentOf(v kube.Verb) string {
 		return "deploy"
 	case kube.VerbTemplate:
 		return "rollback"
+	case kube.VerbSuspend:
+		return "pause"
+	case kube.VerbUnsuspend:
+		return "resume"
 	}
 	return string(v)
 }

@@ -103,6 +103,7 @@ func chatTerminal(ctx context.Context, conv Conversation, in io.Reader, out io.W
 		io.Writer
 	}{keys, out}, prompt)
 	s.term.History = openHistory(opt.HistoryFile)
+	s.term.AutoCompleteCallback = s.mask.key
 	if opt.Banner != "" {
 		s.write(sanitize(opt.Banner) + "\n")
 	}
@@ -116,7 +117,7 @@ func chatTerminal(ctx context.Context, conv Conversation, in io.Reader, out io.W
 				return // the end of input, whichever way it came
 			}
 			select {
-			case lines <- line:
+			case lines <- s.mask.line(line):
 			case <-ctx.Done():
 				return
 			}
@@ -241,6 +242,7 @@ type ttyScreen struct {
 	term  *term.Terminal
 	size  func() (columns, rows int)
 	color bool
+	mask  mask // while a PIN is asked for
 
 	mu     sync.Mutex
 	active string // the action whose progress is the last line above the prompt
@@ -277,6 +279,9 @@ func (s *ttyScreen) reply(r dialogue.Reply, action string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.write(s.back(action) + render(r, style{width: width, color: s.color}))
+	if action == "" {
+		s.mask.set(r.Expect == dialogue.ExpectPIN)
+	}
 	s.active = ""
 }
 

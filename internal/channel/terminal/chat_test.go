@@ -267,3 +267,29 @@ func TestHistory(t *testing.T) {
 		t.Error("history out of nothing")
 	}
 }
+
+func TestChatHidesAPIN(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wanted := dialogue.Reply{Intent: "confirm", Text: "Your PIN, please.", Expect: dialogue.ExpectPIN}
+		s := newScript(map[string]dialogue.Reply{"yes": wanted, "2580": hello("Right."), "no": hello("All right.")}, nil)
+		history := filepath.Join(t.TempDir(), "history")
+		c := onDisplay(t, s, ChatOptions{HistoryFile: history})
+		c.press("yes\r")
+		c.press("259\x7f80")
+		if shown := c.d.String(); strings.ContainsAny(shown, "2580") || !strings.Contains(shown, "••••") {
+			t.Errorf("the PIN is shown, or nothing of it:\n%s", shown)
+		}
+		c.press("\r")
+		c.press("yes\r")
+		c.press("no\r") // hidden as well, and understood
+		c.press("visible\r\x04\x04")
+		c.left(nil)
+		if got := s.said(); got != "yes; 2580; yes; no; visible" {
+			t.Errorf("said %q", got)
+		}
+		b, err := os.ReadFile(history)
+		if err != nil || strings.Contains(string(b), "2580") || strings.Contains(string(b), bullet) || !strings.Contains(string(b), "visible") {
+			t.Errorf("the history is %q, %v", b, err)
+		}
+	})
+}

@@ -60,7 +60,7 @@ func (h *history) rewrite() {
 // Add remembers a line, unless it repeats the last one.
 func (h *history) Add(entry string) {
 	entry = oneLine(entry, 0)
-	if entry == "" || len(h.lines) > 0 && h.lines[len(h.lines)-1] == entry {
+	if entry == "" || masked(entry) || len(h.lines) > 0 && h.lines[len(h.lines)-1] == entry {
 		return
 	}
 	h.lines = append(h.lines, entry)
