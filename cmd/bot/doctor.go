@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -102,7 +101,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 		defer func() { _ = s.Close() }() // it was only looked at
 	}
 	d.people(ctx, access.NewGuard(c.people(), rules, keep), c, rules)
-	d.cluster(ctx, c)
+	d.clusters(ctx, c)
 	d.channels(c)
 }
 
@@ -157,20 +156,32 @@ func couldBe(r access.Rule, p access.Person) bool {
 	return len(access.Policy{only}.For(access.Speaker{}, p, time.Now())) > 0
 }
 
-// cluster looks whether the cluster answers, and what may be done in it.
-func (d *doctor) cluster(ctx context.Context, c Config) {
-	cluster, err := kube.Connect(c.Kubernetes.Kubeconfig, c.Kubernetes.Context, c.Kubernetes.Namespace)
+// clusters looks at each cluster.
+func (d *doctor) clusters(ctx context.Context, c Config) {
+	members, err := c.Kubernetes.members(false)
 	if err != nil {
 		d.fail(fault.Usage, "Set KUBECONFIG or kubernetes.kubeconfig to a file that works with kubectl.", "cluster: %s", fault.Say(err))
+		return
+	}
+	for _, m := range members {
+		d.cluster(ctx, c, m)
+	}
+}
+
+// cluster looks whether a cluster answers, and what may be done in it.
+func (d *doctor) cluster(ctx context.Context, c Config, m kube.Member) {
+	cluster, err := m.Connect()
+	if err != nil {
+		d.fail(fault.Usage, "Set kubeconfig and context to what works with kubectl.", "cluster %s: %s", m.Name, fault.Say(err))
 		return
 	}
 	r := kube.NewRights(cluster)
 	version, err := r.Version(ctx)
 	if err != nil {
-		d.fail(fault.Unavailable, "Try: kubectl --context "+cluster.Name+" version", "cluster %s: %s", cluster.Name, fault.Say(err))
+		d.fail(fault.Unavailable, "Try: kubectl --context "+cluster.Name+" version", "cluster %s: %s", m.Name, fault.Say(err))
 		return
 	}
-	d.well("cluster %s answers: %s, namespace %s", cluster.Name, version, cluster.Namespace)
+	d.well("cluster %s answers: %s, namespace %s", m.Name, version, cluster.Namespace)
 	needed, rest := kube.ReaderNeeds()
 	d.rights(ctx, r, needed, func(missing string) {
 		d.fail(fault.Forbidden, "Give it a role with get, list and watch of these, as deploy/helm/firstmate/templates/rbac-read.yaml does.", "looking: the cluster does not allow %s", missing)
@@ -253,7 +264,7 @@ func (d *doctor) channels(c Config) {
 
 // explainFlags are an act that a verdict is asked for.
 type explainFlags struct {
-	person, intent, target, channel, assurance, risk, when string
+	person, intent, target, cluster, channel, assurance, risk, when string
 }
 
 func (x *explainFlags) register(cmd *cobra.Command) {
@@ -261,6 +272,7 @@ func (x *explainFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&x.person, "as", "", "explain the verdict on something this person would do")
 	fs.StringVar(&x.intent, "intent", "scale", "with --as: what they ask for, by the name of the intent")
 	fs.StringVar(&x.target, "target", "", "with --as: NAMESPACE/NAME of the workload")
+	fs.StringVar(&x.cluster, "cluster", "", "with --as: in which cluster; else home")
 	fs.StringVar(&x.channel, "channel", "web", "with --as: where they speak")
 	fs.StringVar(&x.assurance, "assurance", "verified", "with --as: how sure it is that it is them: none, claimed, verified, strong")
 	fs.StringVar(&x.risk, "risk", "low", "with --as: low, medium or high")
@@ -318,7 +330,7 @@ func (x *explainFlags) explain(ctx context.Context, e *env, file string) error {
 				fmt.Fprintf(e.out, "  – %s (%s): %s\n", f.Rule.Name, f.Rule.Where, f.Not)
 			}
 		}
-		x.cluster(ctx, e, rights, p, act)
+		x.allowed(ctx, e, rights, p, act)
 		if v.Kind == access.Deny {
 			return exit(fault.Refused.ExitCode())
 		}
@@ -335,13 +347,24 @@ func ifSaid(before, text string) string {
 
 // look fills in what the cluster knows of the object; it need not answer.
 func (x *explainFlags) look(ctx context.Context, e *env, c Config, act *access.Act) *kube.Rights {
-	cluster, err := kube.Connect(c.Kubernetes.Kubeconfig, c.Kubernetes.Context, c.Kubernetes.Namespace)
+	members, err := c.Kubernetes.members(false)
+	if err != nil {
+		fmt.Fprintf(e.out, "! %s So labels count as missing.\n", fault.Say(err))
+		return nil
+	}
+	m := members[0]
+	for _, o := range members {
+		if o.Name == x.cluster || slices.Contains(o.Aliases, x.cluster) {
+			m = o
+		}
+	}
+	act.Cluster = cmp.Or(x.cluster, m.Name)
+	cluster, err := m.Connect()
 	if err != nil {
 		fmt.Fprintf(e.out, "! %s So labels count as missing.\n", fault.Say(err))
 		return nil
 	}
 	r := kube.NewRights(cluster)
-	act.Cluster = cluster.Name
 	ref, labels, err := r.Labels(ctx, act.Namespace, act.Name)
 	if err != nil {
 		fmt.Fprintf(e.out, "! %s So labels count as missing.\n", fault.Say(err))
@@ -351,15 +374,15 @@ func (x *explainFlags) look(ctx context.Context, e *env, c Config, act *access.A
 	return r
 }
 
-// cluster says what the cluster itself lets the person do.
-func (x *explainFlags) cluster(ctx context.Context, e *env, r *kube.Rights, p access.Person, act access.Act) {
+// allowed says what the cluster itself lets the person do.
+func (x *explainFlags) allowed(ctx context.Context, e *env, r *kube.Rights, p access.Person, act access.Act) {
 	if r == nil || p.User == "" && !p.Own {
 		return
 	}
 	right := kube.Right{Verb: "patch", Group: "apps", Resource: strings.ToLower(cmp.Or(act.Kind, kube.Deployment)) + "s", Namespace: act.Namespace, Name: act.Name}
 	may, err := r.May(ctx, kube.As{User: p.User, Groups: p.Groups}, right)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), err != nil:
+	case err != nil:
 		fmt.Fprintf(e.out, "! %s\n", fault.Say(err))
 	case may:
 		fmt.Fprintf(e.out, "the cluster allows %s: %s\n", cmp.Or(p.User, "you"), right)
