@@ -55,9 +55,9 @@ type Recognizer struct {
 	aboutCluster *phrases        // the same of what is asked about
 	toCluster    *phrases        // the same of something that is brought there
 	clusterNoun  *phrases        // what stands behind it
-	allClusters  *phrases // follows "in"
+	allClusters  *phrases        // follows "in"
 	everywhere   *phrases
-	notThere     *phrases // what makes a cluster the one that is not meant
+	notThere     *phrases        // what makes a cluster the one that is not meant
 	tellers      map[string]bool // words with which a statement begins
 	determiner   map[string]bool
 	asking       *phrases        // courtesies that want a verb behind them: \"could you\"

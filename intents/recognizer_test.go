@@ -260,3 +260,24 @@ func TestMergedNodes(t *testing.T) {
 		t.Errorf("%d threads, and apart %d", work, workApart)
 	}
 }
+
+// Edges are packed: a catalogue that outgrows their fields must be found here,
+// while it is still half of what they hold, and not by a sentence read wrongly.
+func TestEdgesHoldTheCatalogue(t *testing.T) {
+	a := compile(testRecognizer(t).c, mergedWords)
+	for _, tt := range []struct {
+		what      string
+		got, bits int
+	}{
+		{"words", len(a.words), 20}, {"sets of side effects", len(a.sets), 20}, {"nodes", len(a.nodes), 24},
+		{"types", len(a.types), 10}, {"slots", len(a.slots), 10},
+	} {
+		if tt.got == 0 || tt.got >= 1<<(tt.bits-1) {
+			t.Errorf("%d %s: an edge has %d bits for them", tt.got, tt.what, tt.bits)
+		}
+	}
+	e, s := newWordEdge(1<<20-1, 1, 1<<24-1), newSlotEdge(1<<10-1, 1, 1<<20-1, 2)
+	if e.word() != 1<<20-1 || e.set() != 1 || e.to() != 1<<24-1 || s.typ() != 1<<10-1 || s.slot() != 1 || s.set() != 1<<20-1 || s.to() != 2 {
+		t.Errorf("packed and unpacked: %d %d %d, %d %d %d %d", e.word(), e.set(), e.to(), s.typ(), s.slot(), s.set(), s.to())
+	}
+}
