@@ -425,8 +425,8 @@ func keepsContract(out string) error {
 		Slots                                      *map[string]any
 		Blocks                                     *[]map[string]any
 		Proposal                                   *struct {
-			ID      *string
-			Changes *[]struct{ Cluster, Namespace, Kind, Name, From, To, Diff *string }
+			ID, Risk *string
+			Changes  *[]struct{ Cluster, Namespace, Kind, Name, From, To, Diff *string }
 		}
 		Outcome *string
 	}

@@ -85,6 +85,10 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter, Drain: c.Nodes.DrainFor}
 	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
+	ledger.Mark(func(ref kube.Ref) bool {
+		return action.IsProduction(ref.Namespace, fleet.NamespaceLabels(ref.Cluster, ref.Namespace), c.Risk.Production) ||
+			action.IsProduction(ref.Cluster, nil, c.Risk.Production)
+	})
 	crew := skill.NewCrew(fleet, ledger, catalogue)
 	crew.UseGitOps(c.GitOps.skills())
 	handlers := crew.Handlers()

@@ -35,6 +35,7 @@ type Config struct {
 	Dialogflow DialogflowConfig `yaml:"dialogflow"`
 	GitOps     GitOpsConfig     `yaml:"gitops"`
 	Proposals  ProposalsConfig  `yaml:"proposals"`
+	Risk       RiskConfig       `yaml:"risk"`
 	Rollouts   RolloutsConfig   `yaml:"rollouts"`
 	Nodes      NodesConfig      `yaml:"nodes"`
 	Misses     MissesConfig     `yaml:"misses"`
@@ -80,6 +81,11 @@ type ProposalsConfig struct {
 	ExpireAfter time.Duration `yaml:"expire_after" doc:"How long a yes to a proposed change counts."`
 }
 
+// RiskConfig is what makes a change riskier.
+type RiskConfig struct {
+	Production []string `yaml:"production" doc:"Names of the namespaces and clusters that are production, as patterns with *. A namespace's label environment or env has the last word."`
+}
+
 // RolloutsConfig is how long a roll-out may stand still.
 type RolloutsConfig struct {
 	StuckAfter time.Duration `yaml:"stuck_after" doc:"How long an image that cannot be pulled or a crash loop is watched before the roll-out is called stuck."`
@@ -121,6 +127,7 @@ func defaults() Config {
 		Listen:    "127.0.0.1:8080",
 		Access:    AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals: ProposalsConfig{ExpireAfter: action.ProposalLife},
+		Risk:      RiskConfig{Production: []string{"prod", "prod-*", "*-prod", "production", "production-*", "*-production", "live"}},
 		Rollouts:  RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
 		Nodes:     NodesConfig{DrainFor: action.DrainLife},
 		Misses:    MissesConfig{Keep: true, Max: 1000},

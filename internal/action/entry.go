@@ -52,7 +52,8 @@ type Step struct {
 	Last       kube.Progress `json:"last"`       // as last seen
 	Ready      bool          `json:"ready"`      // rolled out
 	Risk       access.Risk   `json:"risk"`
-	Noted      bool          `json:"noted,omitempty"` // that it was applied is in the audit trail
+	Hazards    []Hazard      `json:"hazards,omitempty"` // why, worst first
+	Noted      bool          `json:"noted,omitempty"`   // that it was applied is in the audit trail
 }
 
 // Entry is one line of the journal.
@@ -100,6 +101,18 @@ func (e *Entry) Stuck() *Step {
 	for i := range e.Steps {
 		if !e.Steps[i].Ready {
 			return &e.Steps[i]
+		}
+	}
+	return nil
+}
+
+// Unmade returns the step of the stage that runs that could not be made; nil where
+// all were.
+func (e *Entry) Unmade() *Step {
+	stage := e.Stage()
+	for i := range e.Steps {
+		if s := &e.Steps[i]; s.Stage == stage && !s.Applied {
+			return s
 		}
 	}
 	return nil

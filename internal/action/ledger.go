@@ -97,7 +97,8 @@ type Ledger struct {
 	idle    chan struct{} // closed while nothing is queued or running; nil before the first look
 	wake    chan struct{}
 
-	shared shared
+	shared     shared
+	production Places // nil: nothing is
 }
 
 // NewLedger returns a ledger. A nil writer makes it read-only: there is no
@@ -143,6 +144,7 @@ func (l *Ledger) Propose(ctx context.Context, p Proposal) (Entry, error) {
 	if e.Steps, err = l.plan(ctx, p, kube.As{User: person.User, Groups: person.Groups}); err != nil {
 		return Entry{}, err
 	}
+	l.assess(&e)
 	e.Verdict = l.access.Judge(p.Speaker, person, e.acts(), now)
 	if err := e.Verdict.Refusal(); err != nil {
 		return Entry{}, err

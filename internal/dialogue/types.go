@@ -84,6 +84,7 @@ type Block struct {
 // Proposal is what would be changed, or is being changed.
 type Proposal struct {
 	ID      string   `json:"id"`
+	Risk    string   `json:"risk"` // low, medium or high
 	Changes []Change `json:"changes"`
 }
 

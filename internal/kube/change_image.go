@@ -33,6 +33,7 @@ func (imaging) onto(c Change, live object) (Change, error) {
 	if len(c.Images) == 1 {
 		c.FromVersion = Tag(c.Images[0].From)
 	}
+	c.FromReplicas = podsOf(c.Ref, live)
 	return c, nil
 }
 

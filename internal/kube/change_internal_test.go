@@ -206,34 +206,34 @@ func TestStillConflicts(t *testing.T) {
 		want string // "" for no conflict
 	}{
 		"nothing happened":                 {VerbScale, func(*appsv1.Deployment) {}, ""},
-		"scaled elsewhere":                 {VerbScale, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = ptr[int32](9) }, "web was changed by kubectl-edit meanwhile: it now runs 9 replicas. I left it alone; ask me again."},
-		"scaled to the default":            {VerbScale, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = nil }, "web was changed by kubectl-edit meanwhile: it now runs 1 replica. I left it alone; ask me again."},
+		"scaled elsewhere":                 {VerbScale, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = ptr[int32](9) }, "web was changed by kubectl-edit meanwhile: it now runs 9 replicas. I left it alone."},
+		"scaled to the default":            {VerbScale, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = nil }, "web was changed by kubectl-edit meanwhile: it now runs 1 replica. I left it alone."},
 		"scale, and another image":         {VerbScale, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Spec.Containers[0].Image = "web:9" }, ""},
-		"another image":                    {VerbImage, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Spec.Containers[0].Image = "web:9" }, "web was changed by kubectl-edit meanwhile: it now runs 9. I left it alone; ask me again."},
-		"another repository, the same tag": {VerbImage, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Spec.Containers[0].Image = "evil/web:1" }, "web was changed by kubectl-edit meanwhile: it now runs evil/web:1. I left it alone; ask me again."},
+		"another image":                    {VerbImage, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Spec.Containers[0].Image = "web:9" }, "web was changed by kubectl-edit meanwhile: it now runs 9. I left it alone."},
+		"another repository, the same tag": {VerbImage, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Spec.Containers[0].Image = "evil/web:1" }, "web was changed by kubectl-edit meanwhile: it now runs evil/web:1. I left it alone."},
 		"the container is gone": {VerbImage, func(d *appsv1.Deployment) {
 			d.Generation++
 			d.Spec.Template.Spec.Containers = d.Spec.Template.Spec.Containers[:1]
-		}, "web was changed by kubectl-edit meanwhile: it now has no container side. I left it alone; ask me again."},
+		}, "web was changed by kubectl-edit meanwhile: it now has no container side. I left it alone."},
 		"image, and another scale":    {VerbImage, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = ptr[int32](9) }, ""},
 		"image, and unrelated":        {VerbImage, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Paused = true }, ""},
-		"another template":            {VerbTemplate, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Labels = map[string]string{"a": "b"} }, "web was changed by kubectl-edit meanwhile: it now has another pod template. I left it alone; ask me again."},
+		"another template":            {VerbTemplate, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Labels = map[string]string{"a": "b"} }, "web was changed by kubectl-edit meanwhile: it now has another pod template. I left it alone."},
 		"template, and another scale": {VerbTemplate, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = ptr[int32](9) }, ""},
 		"restart over anything":       {VerbRestart, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Template.Spec.Containers[0].Image = "web:9" }, ""},
-		"deleted and made anew":       {VerbRestart, func(d *appsv1.Deployment) { d.UID = "u2" }, "web was deleted and made anew meanwhile, so I left it alone. Ask me again."},
+		"deleted and made anew":       {VerbRestart, func(d *appsv1.Deployment) { d.UID = "u2" }, "web was deleted and made anew meanwhile, so I left it alone."},
 		"scaled by an autoscaler": {VerbScale, func(d *appsv1.Deployment) {
 			d.Generation++
 			d.Spec.Replicas = ptr[int32](9)
 			d.ManagedFields = append(d.ManagedFields, metav1.ManagedFieldsEntry{Manager: "kube-controller-manager", Subresource: "scale", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)})
-		}, "web was changed by an autoscaler meanwhile: it now runs 9 replicas. I left it alone; ask me again."},
+		}, "web was changed by an autoscaler meanwhile: it now runs 9 replicas. I left it alone."},
 		"the owner of the field, not the last to write": {VerbImage, func(d *appsv1.Deployment) {
 			d.Generation++
 			d.Spec.Template.Spec.Containers[1].Image = "side:9"
 			d.ManagedFields = append(d.ManagedFields,
 				metav1.ManagedFieldsEntry{Manager: "argo", Time: &t0, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"side\"}":{"f:image":{}}}}}}}`)},
 				metav1.ManagedFieldsEntry{Manager: "odd", FieldsV1: metav1.NewFieldsV1(`{"f:spec":[]}`)})
-		}, "web was changed by argo meanwhile: it now runs 9. I left it alone; ask me again."},
-		"by nobody known": {VerbScale, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = ptr[int32](9); d.ManagedFields = nil }, "web was changed meanwhile: it now runs 9 replicas. I left it alone; ask me again."},
+		}, "web was changed by argo meanwhile: it now runs 9. I left it alone."},
+		"by nobody known": {VerbScale, func(d *appsv1.Deployment) { d.Generation++; d.Spec.Replicas = ptr[int32](9); d.ManagedFields = nil }, "web was changed meanwhile: it now runs 9 replicas. I left it alone."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			change := planned(c.verb)

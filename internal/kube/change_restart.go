@@ -12,9 +12,12 @@ func (restarting) aspect() Aspect        { return AspectTemplate }
 
 func (restarting) inverse(c Change) (Change, bool) { return c, false }
 
-func (restarting) onto(c Change, _ object) (Change, error) {
+func (restarting) onto(c Change, live object) (Change, error) {
 	if c.RestartedAt == "" {
 		return c, fmt.Errorf("kube: a restart without a time")
+	}
+	if n := podsOf(c.Ref, live); n > 0 {
+		c.FromReplicas = n
 	}
 	return c, nil
 }

@@ -65,3 +65,11 @@ func replicasOf(o object) int32 {
 	}
 	return *o.replicas
 }
+
+// podsOf is how many pods a workload asks for, 0 where each node has its own.
+func podsOf(ref Ref, o object) int32 {
+	if ref.Kind == DaemonSet {
+		return 0
+	}
+	return replicasOf(o)
+}

@@ -26,7 +26,7 @@ func (templating) onto(c Change, live object) (Change, error) {
 	if err != nil {
 		return c, fmt.Errorf("kube: %w", err)
 	}
-	c.FromTemplate, c.FromVersion = raw, versionOf(c.Ref, live)
+	c.FromTemplate, c.FromVersion, c.FromReplicas = raw, versionOf(c.Ref, live), podsOf(c.Ref, live)
 	return c, nil
 }
 

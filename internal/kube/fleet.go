@@ -189,6 +189,18 @@ func (f *Fleet) Namespaces(cluster string) []string {
 	return nil
 }
 
+// NamespaceLabels are the labels of a namespace, as last seen.
+func (f *Fleet) NamespaceLabels(cluster, namespace string) map[string]string {
+	m, err := f.member(cluster)
+	if err != nil {
+		return nil
+	}
+	if r := m.reader(); r != nil {
+		return r.NamespaceLabels(namespace)
+	}
+	return nil
+}
+
 // Find returns the workloads that fit, of one cluster.
 func (f *Fleet) Find(ctx context.Context, q Query) ([]Workload, error) {
 	r, err := f.reader(ctx, q.Cluster)

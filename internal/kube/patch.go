@@ -74,7 +74,7 @@ func onto(v patcher, c Change, live object) (Change, error) {
 // still checks that the object is as it was when the change was shown.
 func still(v patcher, c Change, live object) error {
 	if string(live.meta.UID) != c.UID {
-		return fault.New(fault.Conflict, "%s was deleted and made anew meanwhile, so I left it alone. Ask me again.", c.Ref.Name)
+		return fault.New(fault.Conflict, "%s was deleted and made anew meanwhile, so I left it alone.", c.Ref.Name)
 	}
 	if live.meta.Generation == c.Generation && c.Generation != 0 { // some kinds have none
 		return nil
@@ -93,7 +93,7 @@ func moved(c Change, m *metav1.ObjectMeta, is string, field []string) error {
 	if m := changedBy(m, field); m != "" {
 		by = " by " + m
 	}
-	return fault.New(fault.Conflict, "%s was changed%s meanwhile: it now %s. I left it alone; ask me again.", c.Ref.Name, by, is)
+	return fault.New(fault.Conflict, "%s was changed%s meanwhile: it now %s. I left it alone.", c.Ref.Name, by, is)
 }
 
 // patchOf is the change as a strategic merge patch. A resourceVersion makes it

@@ -285,6 +285,18 @@ func (r *Reader) Namespaces() []string {
 	return names
 }
 
+// NamespaceLabels are the labels of a namespace, none where it cannot be seen.
+func (r *Reader) NamespaceLabels(namespace string) map[string]string {
+	if r.namespaces == nil {
+		return nil
+	}
+	o, _, _ := r.namespaces.GetStore().GetByKey(namespace) // a cache cannot fail
+	if n, ok := o.(*corev1.Namespace); ok {
+		return n.Labels
+	}
+	return nil
+}
+
 // Nodes lists the nodes that can be seen.
 func (r *Reader) Nodes() []string {
 	if r.nodes == nil {

@@ -76,7 +76,7 @@ func (whole) apply(ctx context.Context, a api, c Change, id string) (Applied, er
 		case live.whole == nil && c.After == nil:
 			return Applied{Already: true}, nil // gone is gone, whoever did it
 		case live.whole == nil && c.Before != nil:
-			return Applied{}, fault.New(fault.Conflict, "%s %s was deleted meanwhile, so I did not change it. Ask me again.", c.Ref.Kind, c.Ref.Name)
+			return Applied{}, fault.New(fault.Conflict, "%s %s was deleted meanwhile, so I did not change it.", c.Ref.Kind, c.Ref.Name)
 		case live.whole != nil && c.Before == nil:
 			return Applied{}, taken(c, live)
 		case c.Before != nil:
@@ -108,14 +108,14 @@ func taken(c Change, live object) error {
 	if m := changedBy(live.meta, nil); m != "" {
 		by = ", made by " + m
 	}
-	return fault.New(fault.Conflict, "There is a %s %s in %s already%s, so I made none. Ask me for another name.", c.Ref.Kind, c.Ref.Name, c.Ref.Namespace, by)
+	return fault.New(fault.Conflict, "There is a %s %s in %s already%s, so I made none.", c.Ref.Kind, c.Ref.Name, c.Ref.Namespace, by)
 }
 
 // unmoved checks that an object is as it was shown: the same one, and asked for
 // the same.
 func unmoved(c Change, live object) error {
 	if string(live.meta.UID) != c.UID {
-		return fault.New(fault.Conflict, "%s was deleted and made anew meanwhile, so I left it alone. Ask me again.", c.Ref.Name)
+		return fault.New(fault.Conflict, "%s was deleted and made anew meanwhile, so I left it alone.", c.Ref.Name)
 	}
 	if live.meta.Generation == c.Generation && c.Generation != 0 {
 		return nil

@@ -163,7 +163,7 @@ func TestApplyToWhatMoved(t *testing.T) {
 		then   []string // kubectl
 		want   []string // of the sentence; none for no conflict
 	}{
-		"image, by kubectl":           {func(r kube.Ref) kube.Change { return toImage(r, "acme/web:2") }, []string{"set", "image", "deploy/web", "web=acme/web:9"}, []string{"web was changed by kubectl-set meanwhile: it now runs 9.", "ask me again"}},
+		"image, by kubectl":           {func(r kube.Ref) kube.Change { return toImage(r, "acme/web:2") }, []string{"set", "image", "deploy/web", "web=acme/web:9"}, []string{"web was changed by kubectl-set meanwhile: it now runs 9.", "I left it alone."}},
 		"scale, by kubectl":           {func(r kube.Ref) kube.Change { return toScale(r, 5) }, []string{"scale", "deploy/web", "--replicas=4"}, []string{"web was changed by kubectl meanwhile", "it now runs 4 replicas."}},
 		"image, and another scale":    {func(r kube.Ref) kube.Change { return toImage(r, "acme/web:2") }, []string{"scale", "deploy/web", "--replicas=1"}, nil},
 		"scale, and a label":          {func(r kube.Ref) kube.Change { return toScale(r, 3) }, []string{"label", "deploy/web", "a=b"}, nil},

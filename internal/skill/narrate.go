@@ -54,17 +54,33 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 	}
 	var offer *action.Entry
 	var about intents.Say
-	if e.State == action.Failed && e.Touched() && e.Undoes == "" {
-		if offer, err = n.crew.offer(ctx, e); err != nil {
-			// Without an offer the outcome is still worth telling.
-			n.log.WarnContext(ctx, "no roll-back to offer", "action", e.ID, "err", err)
-			offer = nil
-		}
+	again := e.State == action.Failed && e.Fault == fault.Conflict && e.Unmade() != nil
+	switch {
+	case again:
+		offer, err = n.crew.anew(ctx, e)
+	case e.State == action.Failed && e.Touched() && e.Undoes == "":
+		offer, err = n.crew.offer(ctx, e)
 	}
-	if offer != nil {
+	if err != nil {
+		// Without an offer the outcome is still worth telling.
+		n.log.WarnContext(ctx, "nothing to offer", "action", e.ID, "err", err)
+		offer = nil
+	}
+	switch {
+	case offer != nil && again:
+		if r, err = n.crew.withAnew(r, *offer); err != nil {
+			return err
+		}
+	case offer != nil:
 		if r, err = n.crew.withOffer(r, *offer); err != nil {
 			return err
 		}
+	case again:
+		if r, err = n.crew.withoutAnew(r); err != nil {
+			return err
+		}
+	}
+	if offer != nil {
 		if about, err = n.crew.phrases(*offer, "started."); err != nil {
 			return err
 		}
@@ -223,6 +239,9 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 	if s == nil {
 		s = &e.Steps[len(e.Steps)-1]
 	}
+	if u := e.Unmade(); e.Problem != "" && u != nil {
+		s = u // those of the stage that were made before it are not what went wrong
+	}
 	data := c.stepData(*s)
 	data["Problem"] = e.Problem
 	var done []string
@@ -276,5 +295,57 @@ func (c *Crew) withOffer(r dialogue.Reply, offer action.Entry) (dialogue.Reply, 
 	say, err := c.catalogue.Say("offer", dialogue.Data{"Speech": phrase.Speech, "Text": phrase.Text})
 	r.Speech, r.Text = r.Speech+" "+say.Speech, r.Text+"\n"+say.Text
 	r.Expect, r.Proposal = dialogue.ExpectConfirm, proposal(offer)
+	return r, err
+}
+
+// anew proposes again what was not done because somebody had changed it
+// meanwhile: against what is there now, for another yes.
+func (c *Crew) anew(ctx context.Context, e action.Entry) (*action.Entry, error) {
+	first := e.Stage()
+	stages := make([][]kube.Change, e.Stages()-first)
+	for _, s := range e.Steps {
+		if s.Applied || s.Stage < first {
+			continue
+		}
+		ch := s.Change
+		if ch.Before == nil && ch.After == nil {
+			ch.UID = "" // of what was made or is deleted, it says which one is meant
+		}
+		ch.Cause = cmp.Or(ch.Cause, cause(e.Speaker, e.Said))
+		stages[s.Stage-first] = append(stages[s.Stage-first], ch)
+	}
+	o, err := c.ledger.Propose(ctx, action.Proposal{
+		Key: e.ID + "/again", Conversation: e.Conversation, Speaker: e.Speaker, Said: e.Said, Intent: e.Intent,
+		Changes: stages[0], Then: stages[1:], Undoes: e.Undoes, After: e.After,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &o, nil
+}
+
+// withAnew adds a proposal of the same, as things are now, to an outcome.
+func (c *Crew) withAnew(r dialogue.Reply, o action.Entry) (dialogue.Reply, error) {
+	what, err := c.phrases(o, "change.")
+	if err != nil {
+		return r, err
+	}
+	data := dialogue.Data{"Speech": upper(what.Speech), "Text": upper(what.Text), "RiskSpeech": "", "Risk": ""}
+	if risk, high, err := c.risky(o); err != nil {
+		return r, err
+	} else if high {
+		data["RiskSpeech"], data["Risk"] = risk.Speech, risk.Text
+	}
+	say, err := c.catalogue.Say("offer.anew", data)
+	r.Speech, r.Text = r.Speech+" "+say.Speech, r.Text+"\n"+say.Text
+	r.Expect, r.Proposal, r.Blocks = dialogue.ExpectConfirm, proposal(o), diffs(o)
+	return r, err
+}
+
+// withoutAnew says that it can be asked for again, where it could not be
+// proposed again.
+func (c *Crew) withoutAnew(r dialogue.Reply) (dialogue.Reply, error) {
+	say, err := c.catalogue.Say("failed.again", nil)
+	r.Speech, r.Text = r.Speech+" "+say.Speech, r.Text+" "+say.Text
 	return r, err
 }

@@ -219,14 +219,22 @@ func (c *Crew) readback(t *dialogue.Turn, e action.Entry, p plan) (dialogue.Repl
 		}
 		warnings = append(slices.Clone(warnings), w)
 	}
+	risky, high, err := c.risky(e)
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	if high {
+		warnings = append(slices.Clone(warnings), risky)
+		data["Warned"] = true
+	}
+	if p.ask != nil && len(e.Steps) == 1 && !high && len(warnings) == 0 {
+		key, say = "readback.instead", *p.ask
+	}
 	for i, w := range warnings {
 		if i == 0 {
 			say.Speech, say.Text = say.Speech+".", say.Text+"."
 		}
 		say.Speech, say.Text = say.Speech+" "+w.Speech, say.Text+"\n"+w.Text
-	}
-	if p.ask != nil && len(e.Steps) == 1 && len(warnings) == 0 {
-		key, say = "readback.instead", *p.ask
 	}
 	data["Speech"], data["Text"] = say.Speech, say.Text
 	r, err := t.Reply(key, data)
@@ -235,9 +243,36 @@ func (c *Crew) readback(t *dialogue.Turn, e action.Entry, p plan) (dialogue.Repl
 	return r, err
 }
 
+// someHazards is how many reasons are said; a list of more is not listened to.
+const someHazards = 3
+
+// risky says why a change is a high risk; high is false for one that is not.
+func (c *Crew) risky(e action.Entry) (say intents.Say, high bool, err error) {
+	if e.Risk() < access.High {
+		return intents.Say{}, false, nil
+	}
+	var speech, text []string
+	for _, s := range e.Steps {
+		if s.Risk < access.High {
+			continue
+		}
+		for _, h := range s.Hazards {
+			why, err := c.catalogue.Say("hazard."+string(h), c.stepData(s))
+			if err != nil {
+				return intents.Say{}, true, err
+			}
+			if !slices.Contains(text, why.Text) {
+				speech, text = append(speech, why.Speech), append(text, why.Text)
+			}
+		}
+	}
+	say, err = c.catalogue.Say("risky", dialogue.Data{"Speech": and(speech[:min(len(speech), someHazards)]), "Text": and(text)})
+	return say, true, err
+}
+
 // proposal is an entry as the outer contract shows it.
 func proposal(e action.Entry) *dialogue.Proposal {
-	p := &dialogue.Proposal{ID: e.ID, Changes: make([]dialogue.Change, len(e.Steps))}
+	p := &dialogue.Proposal{ID: e.ID, Risk: e.Risk().String(), Changes: make([]dialogue.Change, len(e.Steps))}
 	for i, s := range e.Steps {
 		ref := s.Change.Ref
 		p.Changes[i] = dialogue.Change{

@@ -90,17 +90,14 @@ func wanted(s intents.Slots, now int32) (int32, error) {
 	return int32(n), nil
 }
 
-// scaleWarnings says what people regret not having known.
+// scaleWarnings says what people regret not having known; that nothing runs then
+// is said with the risk.
 func (c *Crew) scaleWarnings(w kube.Workload, to int32, hpa kube.Autoscaler, kept bool) ([]intents.Say, error) {
-	if to != 0 {
+	if to != 0 || !kept {
 		return nil, nil
 	}
-	say, err := c.catalogue.Say("scale.to_zero", dialogue.Data{"Name": w.Ref.Name})
-	if err != nil || !kept {
-		return []intents.Say{say}, err
-	}
 	rests, err := c.catalogue.Say("scale.rests", dialogue.Data{"Name": w.Ref.Name, "Autoscaler": hpa.Name})
-	return []intents.Say{say, rests}, err
+	return []intents.Say{rests}, err
 }
 
 func names(ws []kube.Workload) []string {

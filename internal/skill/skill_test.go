@@ -13,6 +13,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
@@ -76,6 +77,11 @@ func TestRepliesAndCodeAgree(t *testing.T) {
 			if !slices.Contains(keys, prefix+r) {
 				t.Errorf("the catalogue lacks %q", prefix+r)
 			}
+		}
+	}
+	for _, h := range action.Hazards() {
+		if !slices.Contains(keys, "hazard."+string(h)) {
+			t.Errorf("the catalogue lacks %q", "hazard."+string(h))
 		}
 	}
 	for _, v := range kube.Verbs() {
