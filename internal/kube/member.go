@@ -239,7 +239,7 @@ func (m *member) silent() error {
 		return fault.Wrap(m.err, own.Kind, "I cannot look at the cluster %s: %s", m.Name, fault.Say(own))
 	}
 	if m.err == nil {
-		return fault.New(fault.Unavailable, "The cluster %s has not answered yet. Ask me again in a moment.", m.Name)
+		return fault.New(fault.Unavailable, "The cluster %s does not answer. I keep trying; ask me again in a moment.", m.Name)
 	}
 	since := ""
 	if d := time.Since(m.down).Round(time.Second); d >= time.Minute {
