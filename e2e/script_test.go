@@ -40,6 +40,7 @@ type script struct {
 	now    *conversation
 	status int  // of the last bot or ask
 	owed   bool // the script has not said yet what the status must be
+	second *sandboxtest.Sandbox
 }
 
 type scriptKey struct{}
@@ -105,6 +106,11 @@ var commands = map[string]command{
 	"start":            {"start [FLAGS]", 0, many, false, start},
 	"crash":            {"crash", 0, 0, false, crash},
 	"shutdown":         {"shutdown", 0, 0, false, shutdown},
+	"clusters":         {"clusters", 0, 0, false, clusters},
+	"second":           {"second kubectl's arguments, or operators", 1, many, false, runSecond},
+	"power-cut":        {"power-cut", 0, 0, false, powerCut},
+	"say-within":       {"say-within DURATION TEXT", 2, many, false, sayWithin},
+	"metric":           {"metric REGEXP", 1, 1, false, metric},
 }
 
 func (c command) run(ts *testscript.TestScript, name string, neg bool, args []string) {

@@ -18,8 +18,9 @@ const (
 	patience = 3 * time.Second
 	// pingLimit is how long a cluster may take to say that it is there.
 	pingLimit = 1500 * time.Millisecond
-	// freshFor is how long an answer counts as word that a cluster is there.
-	freshFor = 2 * time.Second
+	// freshFor is how long an answer counts as word that a cluster is there: for
+	// the rest of a turn, and no longer.
+	freshFor = 300 * time.Millisecond
 	beat     = 10 * time.Second
 	// retryFirst and retryLast are the pauses between attempts to see a cluster
 	// for the first time.

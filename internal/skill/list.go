@@ -60,8 +60,11 @@ func (c *Crew) list(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 		"Some": all[:min(spokenItems, len(all))], "More": max(0, len(all)-spokenItems), "Bad": bad,
 	}
 	key := "list.some"
-	if len(items) == 0 {
+	switch {
+	case len(items) == 0:
 		key = "list.none"
+	case kind == "clusters":
+		key, data["Names"] = "list.clusters", all
 	}
 	r, err := t.Reply(key, data)
 	if err != nil || len(items) == 0 {
