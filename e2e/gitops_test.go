@@ -276,6 +276,35 @@ spec:
 	}
 }
 
+// TestAMergedVersionThatCrashes is the call at three in the morning: what was
+// merged does not run, and Git is too slow a way back.
+func TestAMergedVersionThatCrashes(t *testing.T) {
+	g := newGitWorld(t, "t-gitcrash", "  emergency: allow\n")
+	g.apply(fmt.Sprintf(`
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: shop-app}
+spec:
+  project: default
+  source: {repoURL: %s/acme/deploy.git, path: shop}
+  destination: {server: https://kubernetes.default.svc, namespace: %s}
+  syncPolicy: {automated: {selfHeal: true}}
+`, g.forge.URL, g.namespace))
+	g.run("annotate", "deployment", "cart", "argocd.argoproj.io/tracking-id=shop-app:apps/Deployment:"+g.namespace+"/cart")
+	g.says("roll out 2.1-crash of cart", "Open a pull request")
+	g.says("yes", "")
+	g.pulls(1)
+	g.must(g.forge.Merge(1))
+	g.run("set", "image", "deployment/cart", "cart=registry.example.com/shop/cart:2.1-crash") // as Argo CD would
+	g.ends("failed", "cart is stuck on 2.1-crash: .*crashes again and again.*Shall I open a pull request that takes cart back to 2.0")
+	g.says("do it directly", "Switch self-heal of the Application shop-app in .* off and roll Deployment cart .* back from 2.1-crash to 2.0")
+	g.says("yes", "")
+	g.ends("done", "self-heal of the Application shop-app is off.*cart is back on 2.0")
+	if n := len(g.forge.Pulls()); n != 1 {
+		t.Errorf("there are %d pull requests", n)
+	}
+}
+
 func TestFlux(t *testing.T) {
 	g := newGitWorld(t, "t-flux", "")
 	g.apply(fmt.Sprintf(`

@@ -54,3 +54,32 @@ func TestTheMarkMayLagBehind(t *testing.T) {
 		t.Errorf("a mark that never comes: %v", got)
 	}
 }
+
+// TestPeopleMayTakeTheirTime holds that nothing is called stuck while people are
+// waited for, however long nothing moves.
+func TestPeopleMayTakeTheirTime(t *testing.T) {
+	now := time.Now()
+	open := kube.Progress{State: kube.Waiting, Pull: kube.Pull{Number: 1, State: kube.PullOpen}}
+	arrived := kube.Progress{State: kube.Updating, Desired: 2, Pull: kube.Pull{Number: 1, State: kube.PullMerged, Arrived: true}}
+	closed := kube.Progress{State: kube.Waiting, Pull: kube.Pull{Number: 1, State: kube.PullClosed}, Stuck: &kube.Stuck{Reason: kube.NotMerged}}
+	w := watcher{patience: DefaultPatience, id: "a", change: kube.Change{Verb: kube.VerbPull}}
+	at := now
+	for _, tt := range []struct {
+		after time.Duration
+		p     kube.Progress
+		want  verdict
+	}{
+		{0, open, goesOn},
+		{72 * time.Hour, open, goesOn},
+		{time.Second, arrived, goesOn}, // from here on, machines are
+		{DefaultPatience.Still - time.Second, arrived, goesOn},
+		{2 * time.Second, arrived, stuck},
+		{time.Second, closed, goesOn},
+		{DefaultPatience.Hard, closed, stuck},
+	} {
+		at = at.Add(tt.after)
+		if got := w.look(kube.Workload{LastAction: "a", Progress: tt.p}, at); got != tt.want {
+			t.Errorf("%v later, with %+v: %v, want %v", tt.after, tt.p.Pull, got, tt.want)
+		}
+	}
+}

@@ -68,8 +68,17 @@ type kept struct {
 // keepFor is how long a checkout is kept.
 const keepFor = 5 * time.Minute
 
-// pollEvery is how often a pull request is looked at.
-const pollEvery = 10 * time.Second
+// A pull request is looked at this often; one that was left alone for long less
+// often.
+const (
+	pollEvery = 10 * time.Second
+	pollLast  = time.Minute
+)
+
+// pace is when to look again at what has been as it is since then.
+func pace(since time.Time) time.Duration {
+	return min(max(pollEvery, time.Since(since)/60), pollLast) // after ten minutes less and less, from an hour on each minute
+}
 
 // NewDesk returns a Desk before a Writer. It talks to nobody yet.
 func NewDesk(w Writer, look Looker, o Options, log *slog.Logger) (*Desk, error) {
@@ -355,7 +364,7 @@ func (d *Desk) Step(ctx context.Context, c kube.Change, id string) (kube.Progres
 	if pr == nil {
 		return later, fault.New(fault.NotFound, "The pull request is not there any more.")
 	}
-	out := kube.Progress{State: kube.Waiting, Again: pollEvery, Pull: kube.Pull{Number: pr.number, URL: pr.url, State: pr.state}}
+	out := kube.Progress{State: kube.Waiting, Again: pace(pr.changed), Pull: kube.Pull{Number: pr.number, URL: pr.url, State: pr.state}}
 	switch {
 	case p.Close != 0 && pr.state != kube.PullOpen:
 		out.State = kube.Complete

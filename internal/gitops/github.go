@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,9 @@ func newGitHub(url, host, token string) (*gitHub, error) {
 		github.WithHTTPClient(&http.Client{Timeout: hubLimit, Transport: &conditional{next: http.DefaultTransport, seen: map[string]answer{}}}),
 		github.WithUserAgent("firstmate"),
 	}
+	if strings.HasSuffix(host, ".ghe.com") { // a company's own part of the public one
+		url = "https://api." + host
+	}
 	if host != "github.com" {
 		opts = append(opts, github.WithEnterpriseURLs(url, url))
 	}
@@ -49,6 +53,8 @@ type pull struct {
 	state  kube.PullState
 	head   string // the commit
 	merged time.Time
+	// changed is when somebody last did something about it.
+	changed time.Time
 }
 
 // of finds the newest pull request of a branch, whatever became of it; nil where
@@ -66,7 +72,7 @@ func (h *gitHub) of(ctx context.Context, r repository, branch string) (*pull, er
 		return nil, nil
 	}
 	p := all[i]
-	out := &pull{number: p.GetNumber(), url: p.GetHTMLURL(), state: kube.PullOpen, head: p.GetHead().GetSHA()}
+	out := &pull{number: p.GetNumber(), url: p.GetHTMLURL(), state: kube.PullOpen, head: p.GetHead().GetSHA(), changed: p.GetUpdatedAt().Time}
 	switch {
 	case p.MergedAt != nil: // "merged" itself is not in lists
 		out.state, out.merged = kube.PullMerged, p.GetMergedAt().Time

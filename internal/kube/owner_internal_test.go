@@ -59,6 +59,8 @@ func TestApplicationSource(t *testing.T) {
 			"a folder, healed", `{source: {repoURL: u, path: shop, targetRevision: main, directory: {recurse: true}}, syncPolicy: {automated: {selfHeal: true}}}`,
 			Source{Automatic: true, Heals: true, Places: []Place{{Repository: "u", Revision: "main", Path: "shop", Recurse: true}}},
 		},
+		{"a password is nobody's", `{source: {repoURL: "https://me:secret@github.com/a/b.git", path: p}}`, Source{Places: []Place{{Repository: "https://github.com/a/b.git", Path: "p"}}}},
+		{"a name to log in by is kept", `{source: {repoURL: "git@github.com:a/b.git", path: p}}`, Source{Places: []Place{{Repository: "git@github.com:a/b.git", Path: "p"}}}},
 		{"automatic, not healed", `{syncPolicy: {automated: {}}}`, Source{Automatic: true}},
 		{"switched off", `{syncPolicy: {automated: {enabled: false, selfHeal: true}}}`, Source{}},
 		{"not a mapping", `{syncPolicy: {automated: yes}, source: 3}`, Source{}},

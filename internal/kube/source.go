@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -160,6 +161,17 @@ func mappings(in []any) []map[string]any {
 	return out
 }
 
+// address is the URL of a repository without what somebody may have put in to
+// get in by: it is shown, and journaled.
+func address(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil || u.Scheme == "ssh" {
+		return raw // user@host:path has a name in it and no secret
+	}
+	u.User = nil
+	return u.String()
+}
+
 // applicationSource reads an Application of Argo CD.
 func applicationSource(o Owner, obj *unstructured.Unstructured) Source {
 	s := Source{Owner: o}
@@ -181,12 +193,12 @@ func applicationSource(o Owner, obj *unstructured.Unstructured) Source {
 	}
 	for _, src := range all {
 		helm := mapping(src, "helm")
-		p := Place{Repository: str(src, "repoURL"), Revision: str(src, "targetRevision"), Path: str(src, "path"), Recurse: yes(src, "directory", "recurse")}
+		p := Place{Repository: address(str(src, "repoURL")), Revision: str(src, "targetRevision"), Path: str(src, "path"), Recurse: yes(src, "directory", "recurse")}
 		var beside []Place
 		for _, v := range list(helm, "valueFiles") {
 			file, _ := v.(string) // not what the CRD allows otherwise
 			if ref, rest, ok := strings.Cut(strings.TrimPrefix(file, "$"), "/"); ok && strings.HasPrefix(file, "$") && named[ref] != nil {
-				beside = append(beside, Place{Repository: str(named[ref], "repoURL"), Revision: str(named[ref], "targetRevision"), Values: []string{path.Clean(rest)}})
+				beside = append(beside, Place{Repository: address(str(named[ref], "repoURL")), Revision: str(named[ref], "targetRevision"), Values: []string{path.Clean(rest)}})
 			} else if file != "" && !strings.Contains(file, "://") {
 				p.Values = append(p.Values, path.Join(p.Path, file))
 			}
@@ -262,7 +274,7 @@ func (r *Reader) kustomizationSource(ctx context.Context, o Owner, obj *unstruct
 		return s, err
 	}
 	ref := mapping(repo.Object, "spec", "ref")
-	p := Place{Repository: str(repo.Object, "spec", "url"), Revision: str(ref, "branch"), Path: strings.TrimPrefix(path.Clean("/"+str(obj.Object, "spec", "path")), "/"), Recurse: true}
+	p := Place{Repository: address(str(repo.Object, "spec", "url")), Revision: str(ref, "branch"), Path: strings.TrimPrefix(path.Clean("/"+str(obj.Object, "spec", "path")), "/"), Recurse: true}
 	for _, f := range []string{"commit", "name", "semver", "tag"} { // these go before a branch
 		if v := str(ref, f); v != "" {
 			p.Revision, p.Fixed = v, true

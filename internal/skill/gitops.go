@@ -116,7 +116,7 @@ func (c *Crew) owned(ctx context.Context, t *dialogue.Turn, ch kube.Change, o ku
 	case !c.gitops.Pulls:
 		return nil, nil, fault.New(fault.Refused, "%s belongs to the %s %s of %s, which would put back what I change. Change it in %s; I open pull requests once gitops.github.token is set.%s", ch.Ref.Name, o.Kind, o.Name, o.Tool, repositories(s), c.emergency())
 	}
-	inner, err := c.inGit(ctx, ch)
+	inner, err := c.gitHas(ctx, ch)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -189,9 +189,9 @@ func (c *Crew) warned(ch kube.Change, s kube.Source, keys ...string) ([]intents.
 	return out, nil
 }
 
-// inGit is a change as Git can have it: a number or images. Of a whole pod
+// gitHas is a change as Git can have it: a number or images. Of a whole pod
 // template, the images are what a version is.
-func (c *Crew) inGit(ctx context.Context, ch kube.Change) (kube.Change, error) {
+func (c *Crew) gitHas(ctx context.Context, ch kube.Change) (kube.Change, error) {
 	if ch.Verb != kube.VerbTemplate {
 		return ch, nil
 	}
@@ -217,6 +217,20 @@ func (c *Crew) inGit(ctx context.Context, ch kube.Change) (kube.Change, error) {
 		return ch, fault.New(fault.Refused, "What %s ran before differs in something else than its images, so I cannot take it back in Git. Revert the commit there.", ch.Ref.Name)
 	}
 	return out, nil
+}
+
+// inGit is what somebody would have said to be offered the pull request by which
+// a failed one is taken back; ok is false where that is not what is offered.
+func inGit(offer action.Entry) (in intents.Intent, ok bool) {
+	var names []string
+	for _, s := range offer.Steps {
+		if s.Change.Verb != kube.VerbPull || s.Change.Pull.Close != 0 || s.Change.InnerVerb() != kube.VerbImage {
+			return in, false
+		}
+		names = append(names, s.Change.Ref.Name)
+	}
+	slots := intents.Slots{"targets": names, "namespace": offer.Steps[0].Change.Ref.Namespace}
+	return intents.Intent{Name: "rollback", Slots: slots}, true
 }
 
 // heal plans to have owners put back again what differs from Git.

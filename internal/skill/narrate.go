@@ -92,6 +92,9 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 		}
 		s.Propose(offer.ID, offer.Speaker, offer.Expires, r, about)
 		s.PendingIsOffer = true
+		if in, ok := inGit(*offer); ok {
+			s.LastWrite, s.ReadLast = &in, false // "do it directly" is about the offer
+		}
 	})
 }
 
