@@ -303,6 +303,15 @@ spec:
 	if n := len(g.forge.Pulls()); n != 1 {
 		t.Errorf("there are %d pull requests", n)
 	}
+	// The morning after, Git is to say the same.
+	g.says("open a pull request for that", "Open a pull request in acme/deploy that moves Deployment cart in .* from 2.1-crash to 2.0.*The cluster does so already")
+	g.says("yes", "")
+	p := g.pulls(2)
+	if text, err := g.forge.Show("acme/deploy", p.Head, "shop/cart.yaml"); err != nil || text != cartManifest {
+		t.Errorf("%v\n%s", err, text)
+	}
+	g.must(g.forge.Merge(2))
+	g.ends("done", "pull request 2 is merged and cart is on 2.0 \\(was 2.1-crash\\)")
 }
 
 func TestFlux(t *testing.T) {

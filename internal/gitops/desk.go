@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -134,6 +135,9 @@ func (d *Desk) Plan(ctx context.Context, c kube.Change) (kube.Change, kube.Diff,
 	}
 	p.Repository, p.Base = repo.String(), co.branch
 	p.Source.Places = []kube.Place{place} // no other counts when it is applied
+	if p.Follows {
+		p.Change = from(p.Change, edits)
+	}
 	p.Files, p.Also, p.Said = nil, nil, ""
 	for _, e := range edits {
 		p.Files, p.Also = append(p.Files, e.File), append(p.Also, e.Also...)
@@ -153,6 +157,25 @@ func (d *Desk) Plan(ctx context.Context, c kube.Change) (kube.Change, kube.Diff,
 		diff.WriteString(udiff.Unified("a/"+name, "b/"+name, string(before), string(files[name])))
 	}
 	return c, kube.Diff{UID: c.UID, Generation: c.Generation, Unified: diff.String()}, nil
+}
+
+// from is a change that starts from what Git says.
+func from(c kube.Change, edits []Edit) kube.Change {
+	c.Images = slices.Clone(c.Images)
+	for i, e := range edits {
+		switch {
+		case c.Verb == kube.VerbScale:
+			if n, err := strconv.ParseInt(e.From, 10, 32); err == nil {
+				c.FromReplicas = int32(n)
+			}
+		case i >= len(c.Images):
+		case strings.Contains(e.From, "/") || strings.Contains(e.From, ":"):
+			c.Images[i].From, c.FromVersion = e.From, kube.Tag(e.From)
+		default: // the tag alone
+			c.Images[i].From, c.FromVersion = kube.Repository(c.Images[i].To)+":"+e.From, e.From
+		}
+	}
+	return c
 }
 
 // takenBack sees what became of the pull request that is to be taken back. One
@@ -192,7 +215,7 @@ func (d *Desk) find(ctx context.Context, p kube.PullRequest) (*checkout, kube.Pl
 		if e != nil {
 			return nil, place, nil, e
 		}
-		edits, e := Find(co, p.Source, place, p.Change, d.values)
+		edits, e := Find(co, p, place, d.values)
 		if e == nil {
 			return co, place, edits, nil
 		}
@@ -282,7 +305,7 @@ func (d *Desk) publish(ctx context.Context, repo repository, p kube.PullRequest,
 	if err != nil {
 		return err
 	}
-	edits, err := Find(co, p.Source, place, p.Change, d.values)
+	edits, err := Find(co, p, place, d.values)
 	if err != nil {
 		return err
 	}

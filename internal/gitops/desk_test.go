@@ -270,6 +270,33 @@ func TestPullRequestIsTakenBack(t *testing.T) {
 	})
 }
 
+// TestGitFollows is the morning after an emergency: Git is to say what the
+// cluster does.
+func TestGitFollows(t *testing.T) {
+	w := newWorld(t, map[string]string{"shop/cart.yaml": manifest})
+	for n, c := range []kube.Change{scaleTo(5), imageTo("r.example/shop/cart:v0")} {
+		w.w.Progress.Desired, w.w.Containers[0].Image = 5, "r.example/shop/cart:v0"
+		ch := w.change(c)
+		ch.Pull.Follows = true
+		ch, diff, err := w.desk.Plan(t.Context(), ch)
+		if err != nil || strings.Count(diff.Unified, "\n+") != 2 {
+			t.Fatal(diff.Unified, err)
+		}
+		if got := ch.From() + " to " + ch.To(); got != []string{"3 to 5", "v1 to "}[n] || ch.Pull.Said != "" {
+			t.Errorf("%s, and Git says %q", got, ch.Pull.Said)
+		}
+		if _, err := w.desk.Apply(t.Context(), ch, "A"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.forge.Merge(n + 1); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := w.desk.Step(t.Context(), ch, "A"); err != nil || !p.Done() {
+			t.Errorf("%+v %v", p, err)
+		}
+	}
+}
+
 func TestPullRequestIsRefused(t *testing.T) {
 	w := newWorld(t, map[string]string{"shop/cart.yaml": manifest})
 	plan := func(change func(*kube.Change)) error {

@@ -61,6 +61,8 @@ type finder struct {
 	parsed map[string][]*yaml.Node
 	all    []located // every workload that was come by
 	met    bool      // the one that is looked for was
+
+	follows bool // Git may say something else than what runs
 }
 
 // located is a document that was come by.
@@ -73,11 +75,12 @@ type located struct {
 }
 
 // Find finds the values of a change in the places that its owner is made of.
-func Find(tree Tree, src kube.Source, place kube.Place, c kube.Change, v Values) ([]Edit, error) {
-	f := &finder{tree: tree, files: tree.Files(), values: v, ref: c.Ref, parsed: map[string][]*yaml.Node{}}
+func Find(tree Tree, p kube.PullRequest, place kube.Place, v Values) ([]Edit, error) {
+	c := p.Change
+	f := &finder{tree: tree, files: tree.Files(), values: v, ref: c.Ref, parsed: map[string][]*yaml.Node{}, follows: p.Follows}
 	var out []Edit
 	for _, w := range wants(c) {
-		e, err := f.find(src, place, w)
+		e, err := f.find(p.Source, place, w)
 		if err != nil {
 			return nil, err
 		}

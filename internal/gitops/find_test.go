@@ -73,6 +73,7 @@ func TestFind(t *testing.T) {
 		now        string
 		also       string
 		kind       fault.Kind
+		follows    bool
 	}{
 		{name: "a manifest", tree: "-- shop/cart.yaml --" + cart, place: kube.Place{Path: "shop"}, change: scaleTo(5), file: "shop/cart.yaml", was: "  replicas: 3 # enough", now: "  replicas: 5 # enough"},
 		{name: "its image", tree: "-- shop/cart.yaml --" + cart, place: kube.Place{Path: "shop"}, change: imageTo("r.example/shop/cart:v2"), file: "shop/cart.yaml", was: "        image: r.example/shop/cart:v1", now: "        image: r.example/shop/cart:v2"},
@@ -150,6 +151,7 @@ func TestFind(t *testing.T) {
 			place: kube.Place{Values: []string{"v.yaml"}}, change: imageTo("r.example/shop/other:v2"), file: "v.yaml", was: "image: r.example/shop/cart:v1", now: "image: r.example/shop/other:v2",
 		},
 		{name: "values that say something else than what runs", tree: "-- v.yaml --\nreplicaCount: 9\n", place: kube.Place{Values: []string{"v.yaml"}}, change: scaleTo(5), kind: fault.Conflict},
+		{name: "which is as it should be where Git is to follow", follows: true, tree: "-- v.yaml --\nreplicaCount: 9\n", place: kube.Place{Values: []string{"v.yaml"}}, change: scaleTo(5), file: "v.yaml", was: "replicaCount: 9", now: "replicaCount: 5"},
 		{name: "values without it", tree: "-- v.yaml --\nfoo: 9\n", place: kube.Place{Values: []string{"v.yaml"}}, change: scaleTo(5), kind: fault.NotFound},
 		{
 			name: "a release of flux", tree: "-- apps/cart.yaml --\nkind: HelmRelease\nmetadata: {name: other}\nspec: {values: {replicaCount: 3}}\n---\nkind: HelmRelease\nmetadata: {name: cart}\nspec: {values: {replicaCount: 3 }}\n",
@@ -168,7 +170,7 @@ func TestFind(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tree := unpack(tt.tree)
-			edits, err := Find(tree, tt.src, tt.place, tt.change, values)
+			edits, err := Find(tree, kube.PullRequest{Source: tt.src, Change: tt.change, Follows: tt.follows}, tt.place, values)
 			var changed map[string][]byte
 			if err == nil {
 				changed, err = Apply(tree, edits)

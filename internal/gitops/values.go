@@ -86,7 +86,7 @@ func (f *finder) inChart(files []string, under []any, doc int, w want) (Edit, er
 				is := text(root(d), p...)
 				switch {
 				case i != doc || is == "":
-				case is != c.from:
+				case is != c.from && !f.follows:
 					said = dotted(p) + " in " + file + " says " + is
 				default:
 					return Edit{File: file, Doc: i, Path: p, From: is, To: c.to, Number: w.container == ""}, nil

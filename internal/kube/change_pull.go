@@ -22,6 +22,8 @@ type PullRequest struct {
 	Change Change `json:"change"`
 	Source Source `json:"source"`
 	Author string `json:"author,omitempty"` // the name of who asked, for the commit
+	// Follows says that Git is to say what the cluster does already.
+	Follows bool `json:"follows,omitempty"`
 
 	// Found when it is planned:
 	Repository string   `json:"repository,omitempty"` // OWNER/NAME

@@ -69,13 +69,15 @@ func (c *Crew) kept(ctx context.Context, t *dialogue.Turn, p plan) (plan, error)
 		var said []intents.Say
 		var changes []kube.Change
 		switch {
+		case p.follows && (!ok || !o.Reverts()):
+			return p, fault.New(fault.Refused, "%s belongs to neither Argo CD nor Flux, so I know no repository to say it in.", ch.Ref.Name)
 		case !ok:
 			changes = []kube.Change{ch}
 		case !o.Reverts():
 			changes = []kube.Change{ch}
 			said, err = c.warned(ch, kube.Source{Owner: o}, "gitops.helm")
 		default:
-			changes, said, err = c.owned(ctx, t, ch, o)
+			changes, said, err = c.owned(ctx, t, ch, o, p.follows)
 		}
 		if err != nil {
 			return p, err
@@ -96,7 +98,7 @@ func (c *Crew) kept(ctx context.Context, t *dialogue.Turn, p plan) (plan, error)
 }
 
 // owned is the change of a workload that Argo CD or Flux keep.
-func (c *Crew) owned(ctx context.Context, t *dialogue.Turn, ch kube.Change, o kube.Owner) ([]kube.Change, []intents.Say, error) {
+func (c *Crew) owned(ctx context.Context, t *dialogue.Turn, ch kube.Change, o kube.Owner, follows bool) ([]kube.Change, []intents.Say, error) {
 	in := t.Intent
 	t.Session.LastWrite, t.Session.ReadLast = &in, false // also where it fails: it may be wanted another way then
 	s, err := c.cluster.SourceOf(ctx, ch.Ref.Cluster, o)
@@ -116,7 +118,7 @@ func (c *Crew) owned(ctx context.Context, t *dialogue.Turn, ch kube.Change, o ku
 	case !c.gitops.Pulls:
 		return nil, nil, fault.New(fault.Refused, "%s belongs to the %s %s of %s, which would put back what I change. Change it in %s; I open pull requests once gitops.github.token is set.%s", ch.Ref.Name, o.Kind, o.Name, o.Tool, repositories(s), c.emergency())
 	}
-	inner, err := c.gitHas(ctx, ch)
+	inner, err := c.gitHas(ctx, ch, follows)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,10 +126,13 @@ func (c *Crew) owned(ctx context.Context, t *dialogue.Turn, ch kube.Change, o ku
 	if c.gitops.Emergency {
 		keys = append(keys, "gitops.or_directly")
 	}
+	if follows {
+		keys = []string{"gitops.follows"}
+	}
 	said, err := c.warned(ch, s, keys...)
 	return []kube.Change{{
 		Ref: ch.Ref, Verb: kube.VerbPull, Cause: cause(t.Request.Speaker, t.Request.Text),
-		Pull: &kube.PullRequest{Change: inner, Source: s, Author: cmp.Or(t.Request.Speaker.Name, t.Request.Speaker.ID)},
+		Pull: &kube.PullRequest{Change: inner, Source: s, Follows: follows, Author: cmp.Or(t.Request.Speaker.Name, t.Request.Speaker.ID)},
 	}}, said, err
 }
 
@@ -191,24 +196,25 @@ func (c *Crew) warned(ch kube.Change, s kube.Source, keys ...string) ([]intents.
 
 // gitHas is a change as Git can have it: a number or images. Of a whole pod
 // template, the images are what a version is.
-func (c *Crew) gitHas(ctx context.Context, ch kube.Change) (kube.Change, error) {
+func (c *Crew) gitHas(ctx context.Context, ch kube.Change, follows bool) (kube.Change, error) {
 	if ch.Verb != kube.VerbTemplate {
 		return ch, nil
 	}
-	var to struct {
-		Spec struct {
-			Containers []kube.Container `json:"containers"`
-		} `json:"spec"`
+	to, err := imagesOf(ch.ToTemplate)
+	if err != nil {
+		return ch, err
 	}
-	if err := json.Unmarshal(ch.ToTemplate, &to); err != nil {
-		return ch, fmt.Errorf("skill: template of %s: %w", ch.Ref, err)
+	w := kube.Workload{}
+	if follows { // the cluster has it: what was there before counts
+		w.Containers, err = imagesOf(ch.FromTemplate)
+	} else {
+		w, err = c.cluster.Get(ctx, ch.Ref)
 	}
-	w, err := c.cluster.Get(ctx, ch.Ref)
 	if err != nil {
 		return ch, err
 	}
 	out := kube.Change{Ref: ch.Ref, Verb: kube.VerbImage, FromVersion: ch.FromVersion, ToVersion: ch.ToVersion}
-	for _, e := range to.Spec.Containers {
+	for _, e := range to {
 		if from := w.Image(e.Name); from != "" && from != e.Image {
 			out.Images = append(out.Images, kube.ImageChange{Container: e.Name, From: from, To: e.Image})
 		}
@@ -217,6 +223,44 @@ func (c *Crew) gitHas(ctx context.Context, ch kube.Change) (kube.Change, error) 
 		return ch, fault.New(fault.Refused, "What %s ran before differs in something else than its images, so I cannot take it back in Git. Revert the commit there.", ch.Ref.Name)
 	}
 	return out, nil
+}
+
+// imagesOf are the containers of a pod template.
+func imagesOf(template json.RawMessage) ([]kube.Container, error) {
+	var t struct {
+		Spec struct {
+			Containers []kube.Container `json:"containers"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(template, &t); err != nil {
+		return nil, fmt.Errorf("skill: pod template: %w", err)
+	}
+	return t.Spec.Containers, nil
+}
+
+// following plans to have Git say what was changed directly before: “open a pull
+// request for that”. ok is false where that is not what is meant.
+func (c *Crew) following(ctx context.Context, t *dialogue.Turn) (p plan, ok bool, err error) {
+	if t.Intent.Slots.String("way") != wayPull || t.Session.LastAction == "" {
+		return p, false, nil
+	}
+	e, err := c.ledger.Entry(ctx, t.Session.LastAction)
+	if fault.KindOf(err) == fault.NotFound {
+		return p, false, nil
+	}
+	if err != nil || e.State != action.Done || e.Intent != t.Intent.Name {
+		return p, false, err
+	}
+	for _, s := range e.Steps {
+		ch := s.Change
+		if !slices.Contains([]kube.Verb{kube.VerbScale, kube.VerbImage, kube.VerbTemplate}, ch.Verb) {
+			continue
+		}
+		ch.UID, ch.Generation, ch.Based, ch.DeletePods = "", 0, 0, nil
+		p.changes = append(p.changes, ch)
+	}
+	p.follows = len(p.changes) > 0
+	return p, p.follows, nil
 }
 
 // inGit is what somebody would have said to be offered the pull request by which

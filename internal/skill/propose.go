@@ -27,6 +27,7 @@ type plan struct {
 	undoes   string
 	ask      *intents.Say // the read-back, where it is one that is worded for what was asked
 	after    *later       // what is to be answered when all is done; nil for nothing
+	follows  bool         // Git is to say what the cluster does already
 }
 
 // planner makes a plan of what a turn asks for. before is what the steps before
@@ -45,7 +46,10 @@ func (c *Crew) changing(f planner) dialogue.HandlerFunc {
 			return dialogue.Reply{}, err
 		}
 		return again(ctx, func() (dialogue.Reply, error) {
-			p, err := f(ctx, t, nil)
+			p, ok, err := c.following(ctx, t)
+			if err == nil && !ok {
+				p, err = f(ctx, t, nil)
+			}
 			if err == nil {
 				p, err = c.kept(ctx, t, p)
 			}
