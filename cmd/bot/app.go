@@ -89,7 +89,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return action.IsProduction(ref.Namespace, fleet.NamespaceLabels(ref.Cluster, ref.Namespace), c.Risk.Production) ||
 			action.IsProduction(ref.Cluster, nil, c.Risk.Production)
 	})
-	crew := skill.NewCrew(fleet, ledger, catalogue)
+	crew := skill.NewCrew(fleet, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: fleet, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
