@@ -86,6 +86,8 @@ func intentOf(v kube.Verb) string {
 		return "pause"
 	case kube.VerbUnsuspend:
 		return "resume"
+	case kube.VerbDeleteJob: // nobody asks for it but to undo a run
+		return "run_job"
 	}
 	return string(v)
 }

@@ -266,21 +266,38 @@ func (r *Reader) listJobs(ctx context.Context, t Table, namespace string) (Table
 }
 
 func (r *Reader) listCronJobs(ctx context.Context, t Table, namespace string) (Table, error) {
-	l, err := r.client.BatchV1().CronJobs(namespace).List(ctx, metav1.ListOptions{})
+	if r.cronJobs == nil { // may not be watched: the API server says why
+		_, err := r.client.BatchV1().CronJobs(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+		return t, err
+	}
+	all, err := r.Batch(ctx, Query{Namespace: namespace, Kind: CronJob})
 	if err != nil {
 		return t, err
 	}
-	t.Columns = []string{"NAME", "SCHEDULE", "SUSPENDED", "LAST RUN"}
-	for _, c := range l.Items {
-		it := Item{Name: c.Name, Status: c.Spec.Schedule, Healthy: true}
-		suspended, last := "no", "never"
-		if c.Spec.Suspend != nil && *c.Spec.Suspend {
-			suspended = "yes"
+	t.Columns = []string{"NAME", "SCHEDULE", "SUSPENDED", "LAST RUN", "RESULT", "NEXT RUN"}
+	now := time.Now()
+	for _, c := range all {
+		it := Item{Name: c.Ref.Name, Status: c.Schedule, Healthy: true}
+		suspended, last, result, next := "no", "never", "-", "-"
+		if c.Suspended {
+			suspended, it.Status = "yes", "Suspended"
 		}
-		if c.Status.LastScheduleTime != nil {
-			last = age(time.Now(), *c.Status.LastScheduleTime) + " ago"
+		if !c.LastRun.IsZero() {
+			last = duration.HumanDuration(now.Sub(c.LastRun)) + " ago"
 		}
-		it.Cells = []string{c.Spec.Schedule, suspended, last}
+		if s, ok := c.LastEnded(); ok {
+			result, it.Healthy = s.Status, s.Status != "Failed"
+		}
+		if len(c.Running()) > 0 {
+			result = "Running"
+		}
+		if !it.Healthy {
+			it.Status = "Failed"
+		}
+		if !c.Next.IsZero() {
+			next = "in " + duration.HumanDuration(c.Next.Sub(now))
+		}
+		it.Cells = []string{c.Schedule, suspended, last, result, next}
 		t.Items = append(t.Items, it)
 	}
 	return t, nil

@@ -138,7 +138,7 @@ func TestLists(t *testing.T) {
 		return get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: "jobs", Namespace: ns})).Items[0].Status == "Suspended"
 	})
 	for kind, want := range map[string]string{
-		"services": "[web None 80/TCP,53/UDP]", "jobs": "[once Suspended 0]", "cronjobs": "[nightly 0 3 * * * yes never]",
+		"services": "[web None 80/TCP,53/UDP]", "jobs": "[once Suspended 0]", "cronjobs": "[nightly 0 3 * * * yes never - -]",
 	} {
 		tab := get[kube.Table](t)(r.List(ctx, kube.ListQuery{Kind: kind, Namespace: ns}))
 		if len(tab.Items) != 1 || len(tab.Columns) != len(tab.Items[0].Cells)+1 {

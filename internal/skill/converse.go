@@ -1,6 +1,7 @@
 package skill
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -80,6 +81,9 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 			}
 			if err == nil && !e.State.Ended() {
 				key = "deny.running"
+				if at := e.Stuck(); at != nil {
+					key = c.own(key, at.Change.Verb)
+				}
 				if at := e.Stuck(); len(e.Rest()) > 0 || at != nil && at.Change.Stops() {
 					return c.callOff(ctx, t, e)
 				}
@@ -158,7 +162,7 @@ func (c *Crew) undo(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 		for _, s := range e.Steps {
 			what = append(what, s.Change.Ref.Name)
 		}
-		r, err := t.Reply("undo.impossible", dialogue.Data{"Names": what})
+		r, err := t.Reply(c.own("undo.impossible", e.Steps[0].Change.Verb), dialogue.Data{"Names": what})
 		r.Fault = fault.Refused
 		return r, err
 	}
@@ -173,13 +177,15 @@ func (c *Crew) undo(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	}
 	p := plan{changes: changes, undoes: e.ID}
 	var stay []string
+	var verb kube.Verb // of the first that stays
 	for _, s := range e.Steps {
 		if _, can := s.Change.Inverse(); s.Applied && !can && !slices.Contains(stay, s.Change.Ref.Name) {
+			verb = cmp.Or(verb, s.Change.Verb)
 			stay = append(stay, s.Change.Ref.Name)
 		}
 	}
 	if len(stay) > 0 {
-		w, err := c.catalogue.Say("undo.partly", dialogue.Data{"Names": stay})
+		w, err := c.catalogue.Say(c.own("undo.partly", verb), dialogue.Data{"Names": stay})
 		if err != nil {
 			return dialogue.Reply{}, err
 		}
