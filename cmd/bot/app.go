@@ -60,6 +60,9 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err != nil {
 		return nil, err
 	}
+	for i, m := range members {
+		members[i].Production = m.Production || action.IsProduction(m.Name, nil, c.Risk.Production)
+	}
 	of := kube.FleetOptions{ReaderOptions: kube.ReaderOptions{NoPods: opt.oneTurn, Argo: c.GitOps.argo()}, Wait: !opt.terminal}
 	if opt.terminal {
 		of.Patience = terminalPatience
@@ -87,7 +90,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
 	ledger.Mark(func(ref kube.Ref) bool {
 		return action.IsProduction(ref.Namespace, fleet.NamespaceLabels(ref.Cluster, ref.Namespace), c.Risk.Production) ||
-			action.IsProduction(ref.Cluster, nil, c.Risk.Production)
+			fleet.Production(ref.Cluster)
 	})
 	crew := skill.NewCrew(fleet, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: fleet, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())

@@ -28,11 +28,12 @@ const (
 	LastReady  Hazard = "last_ready"  // a pod is taken away, and no other of its kind is ready
 	LastNode   Hazard = "last_node"   // no node takes new pods any more
 	Production Hazard = "production"  // it is production
+	Clusters   Hazard = "clusters"    // several clusters at once
 )
 
 // Hazards are all there are.
 func Hazards() []Hazard {
-	return []Hazard{ToZero, Deletes, Drains, Many, OneLeft, Doubles, OnlyPod, EveryNode, OtherImage, Unscaled, TakesPod, LastReady, LastNode, Production}
+	return []Hazard{ToZero, Deletes, Drains, Many, OneLeft, Doubles, OnlyPod, EveryNode, OtherImage, Unscaled, TakesPod, LastReady, LastNode, Production, Clusters}
 }
 
 // So many objects at once are many, and a risk by themselves.
@@ -45,6 +46,7 @@ const (
 type Facts struct {
 	Production bool // where it happens is production
 	Together   int  // how many objects are changed in one proposal
+	Clusters   int  // and in how many clusters
 }
 
 // Assess says how much can go wrong with a change, and why, worst first. The
@@ -111,6 +113,9 @@ func Assess(c kube.Change, f Facts) (access.Risk, []Hazard) {
 	case f.Together >= ManyAtOnce:
 		add(access.Medium, Many)
 	}
+	if f.Clusters > 1 {
+		add(access.High, Clusters)
+	}
 	return risk, why
 }
 
@@ -138,14 +143,16 @@ func (l *Ledger) Mark(production Places) { l.production = production }
 // assess gives an entry its risks.
 func (l *Ledger) assess(e *Entry) {
 	var refs []kube.Ref
+	clusters := map[string]bool{}
 	for _, s := range e.Steps {
+		clusters[s.Change.Ref.Cluster] = true
 		if !slices.Contains(refs, s.Change.About()) {
 			refs = append(refs, s.Change.About())
 		}
 	}
 	for i := range e.Steps {
 		s := &e.Steps[i]
-		s.Risk, s.Hazards = Assess(s.Change, Facts{Production: l.production != nil && l.production(s.Change.Ref), Together: len(refs)})
+		s.Risk, s.Hazards = Assess(s.Change, Facts{Production: l.production != nil && l.production(s.Change.Ref), Together: len(refs), Clusters: len(clusters)})
 	}
 }
 

@@ -42,6 +42,7 @@ func TestAssess(t *testing.T) {
 		"five at once":                     {scale(3, 5), Facts{Together: 5}, access.Medium, []Hazard{Many}},
 		"ten at once":                      {scale(3, 5), Facts{Together: 10}, access.High, []Hazard{Many}},
 		"five at once in production":       {scale(3, 5), Facts{Together: 5, Production: true}, access.Medium, []Hazard{Production, Many}},
+		"in two clusters":                  {scale(3, 5), Facts{Together: 2, Clusters: 2}, access.High, []Hazard{Clusters}},
 		"deleted":                          {kube.Change{Verb: kube.VerbDelete}, here, access.High, []Hazard{Deletes}},
 		"made":                             {kube.Change{Verb: kube.VerbCreate}, here, access.Low, nil},
 		"held":                             {kube.Change{Verb: kube.VerbPause}, here, access.Low, nil},

@@ -179,11 +179,15 @@ func (c *Crew) staged(p plan) plan {
 
 // inCluster adds to a phrase in which cluster that is, where there are several:
 // half asleep, somebody must hear it.
-func (c *Crew) inCluster(cluster string, s intents.Say) (intents.Say, error) {
+func (c *Crew) inCluster(of kube.Change, prefix string, s intents.Say) (intents.Say, error) {
 	if !c.several() {
 		return s, nil
 	}
-	return c.catalogue.Say("cluster.in", dialogue.Data{"Cluster": cluster, "Speech": s.Speech, "Text": s.Text})
+	key, cluster := "cluster.in", of.Ref.Cluster
+	if of.Of != "" && prefix == "change." {
+		key = "cluster.first" // "…, which runs in prod-eu in prod-us" would not be clear
+	}
+	return c.catalogue.Say(key, dialogue.Data{"Cluster": cluster, "Speech": s.Speech, "Text": s.Text})
 }
 
 // namespaceIn is how a namespace is said with its cluster, where that is not home.

@@ -102,6 +102,9 @@ func (r *region) Apply(ctx context.Context, c kube.Change, id string) (kube.Appl
 	a, err := r.town.Apply(ctx, c, id)
 	r.town.mu.Lock()
 	defer r.town.mu.Unlock()
+	if c.Verb == kube.VerbImage {
+		c.Foresee(r.at(c.Ref))
+	}
 	r.applied[len(r.applied)-1] = c.Ref.Cluster + "/" + r.applied[len(r.applied)-1]
 	if c.Ref.Cluster+"/"+c.Ref.Name == r.stuck {
 		r.at(c.Ref).Progress.State = kube.DeadlineExceeded
@@ -162,7 +165,7 @@ func TestSeveralClusters(t *testing.T) {
 			"how is it?", `^web in prod-us runs`, "and cart there?", `^cart in prod-us runs`,
 		}, "prod-us/shop/web 3 5, prod-us/shop/web 5 3"},
 		{"one after the other", "", "", []string{
-			"scale web to five in prod-us and prod-eu", `^1\. Scale Deployment web in shop from 3 to 5 replicas in prod-us\.\n2\. Scale Deployment web in shop from 3 to 5 replicas in prod-eu\.\nShall I do both\?`,
+			"scale web to five in prod-us and prod-eu", `^1\. Scale Deployment web in shop from 3 to 5 replicas in prod-us\.\n2\. Scale Deployment web in shop from 3 to 5 replicas in prod-eu\.\nThis is risky: it is done in several clusters\.\nShall I do both\?`,
 			"yes", "", "…", `^✔ web runs 5 of 5 replicas \(was 3\) in prod-us and web runs 5 of 5 replicas \(was 3\) in prod-eu\.$`,
 			"undo", `^1\. .* from 5 to 3 replicas in prod-(eu|us)\.\n2\. .* from 5 to 3 replicas in prod-`,
 			"yes", "", "…", `✔`,
@@ -188,6 +191,14 @@ func TestSeveralClusters(t *testing.T) {
 			"switch to prod-us", `^The cluster prod-us does not answer\. You stay in kind-dev\.$`,
 			"where are we?", `cluster kind-dev`, "yes", "Nothing is waiting",
 		}, ""},
+		{"from one to another", "", "", []string{
+			"promote web from kind-dev to prod-us", `^In prod-us, move Deployment web in shop from v1.9 to v2.0, which runs in kind-dev\. Shall I`,
+			"yes", "", "…", `^✔ web is on v2.0 .* in prod-us\.$`,
+			"promote web from kind-dev to prod-us", `^web in prod-us already runs what runs in kind-dev\.$`,
+			"promote cart from kind-dev to prod-us", `^I see no cart in kind-dev\.$`,
+			"promote web from prod-eu to prod-eu", `no way to go`,
+			"promote lab from kind-dev to prod-eu", `^I see no lab in prod-eu\.$`,
+		}, "prod-us/shop/web v1.9 v2.0"},
 		{"a chain", "", "", []string{
 			"restart web in prod-eu and then scale cart to 3 in prod-us", `^1\. Restart Deployment web .* in prod-eu\.\n2\. Scale Deployment cart .* in prod-us\.`,
 			"yes", "", "…", `✔`,

@@ -16,6 +16,9 @@ import (
 func (c *Crew) promote(ctx context.Context, t *dialogue.Turn, before [][]kube.Change) (plan, error) {
 	in := t.Intent.Slots
 	from, to := in.String("from"), in.String("to")
+	if c.isCluster(t, from) || c.isCluster(t, to) {
+		return c.promoteAcross(ctx, t, before)
+	}
 	for _, ns := range []string{from, to} {
 		if ns != "" && !slices.Contains(c.cluster.Namespaces(c.where(t)), ns) {
 			return plan{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)

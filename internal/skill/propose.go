@@ -261,7 +261,11 @@ func (c *Crew) risky(e action.Entry) (say intents.Say, high bool, err error) {
 			continue
 		}
 		for _, h := range s.Hazards {
-			why, err := c.catalogue.Say("hazard."+string(h), c.stepData(s))
+			data := c.stepData(s)
+			if c.several() && c.cluster.Production(s.Change.Ref.Cluster) {
+				data["Namespace"] = s.Change.Ref.Cluster // it is the cluster that is production
+			}
+			why, err := c.catalogue.Say("hazard."+string(h), data)
 			if err != nil {
 				return intents.Say{}, true, err
 			}
@@ -305,13 +309,13 @@ func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
 	if e.Stages() > 1 {
 		return c.stagePhrases(e, prefix)
 	}
-	of, verb := e.Steps[0].Change.Ref.Cluster, e.Steps[0].Change.Verb
+	of, verb := e.Steps[0].Change, e.Steps[0].Change.Verb
 	if len(e.Steps) > manySteps && !slices.ContainsFunc(e.Steps, func(s action.Step) bool { return s.Change.Verb != verb }) {
 		say, err := c.manyPhrase(e, prefix+"many")
 		if err != nil {
 			return say, err
 		}
-		return c.inCluster(of, say)
+		return c.inCluster(of, prefix, say)
 	}
 	var speech, text []string
 	for _, s := range e.Steps {
@@ -330,7 +334,7 @@ func (c *Crew) phrases(e action.Entry, prefix string) (intents.Say, error) {
 		}
 		speech, text = append(speech, say.Speech), append(text, say.Text)
 	}
-	return c.inCluster(of, intents.Say{Speech: and(speech), Text: and(text)})
+	return c.inCluster(of, prefix, intents.Say{Speech: and(speech), Text: and(text)})
 }
 
 // stagePhrases words what one stage after the other does or did.
