@@ -149,6 +149,7 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	var wg sync.WaitGroup
 	var ledgerErr error
 	wg.Go(func() { a.gossip(ctx) })
+	wg.Go(func() { a.sweep(ctx) })
 	wg.Go(func() {
 		defer cancel() // without it, nothing that is agreed to would be done
 		ledgerErr = a.carryOut(ctx, func(ctx context.Context) error { return a.ledger.Run(ctx, narrator) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/store"
 )
@@ -36,4 +37,21 @@ func existingStore(ctx context.Context, c Config, getenv func(string) string) (s
 	}
 	s, err = openStore(ctx, c, getenv)
 	return s, err == nil, err
+}
+
+// sweepEvery is how often a process that stays up forgets what nobody needs.
+const sweepEvery = time.Hour
+
+// sweep forgets what nobody needs any more, now and then, until ctx ends.
+func (a *app) sweep(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepEvery):
+		}
+		if err := a.store.Sweep(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "what is old is not forgotten yet", "err", err)
+		}
+	}
 }

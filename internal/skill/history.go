@@ -12,6 +12,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/audit"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
@@ -70,7 +71,7 @@ func (c *Crew) history(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 	}
 	about, err := c.about(ctx, t)
 	if err != nil {
-		return answered(err)
+		return dialogue.Reply{}, err
 	}
 	mine, err := c.mine(ctx, t)
 	if err != nil {
@@ -116,8 +117,7 @@ func (c *Crew) about(ctx context.Context, t *dialogue.Turn) (subject, error) {
 		case intents.TargetAll, intents.TargetCluster:
 		case intents.TargetIt, intents.TargetThem:
 			if len(t.Session.Targets) == 0 {
-				_, err := c.spokenOf(ctx, t) // asks
-				return s, err
+				return s, fault.New(fault.NotUnderstood, "Of what do you want to know who changed it? Say its name.")
 			}
 			for _, o := range t.Session.Targets {
 				s.names = append(s.names, o.Name)
@@ -136,8 +136,13 @@ func (c *Crew) about(ctx context.Context, t *dialogue.Turn) (subject, error) {
 		}
 		s.workloads = append(s.workloads, ws...)
 	}
-	if len(s.workloads) == len(s.names) {
+	home := slices.DeleteFunc(slices.Clone(s.workloads), func(w kube.Workload) bool { return w.Ref.Namespace != c.home(t) })
+	switch n := len(s.names); {
+	case n == 0:
+	case n == len(s.workloads):
 		focus(t, s.workloads)
+	case n == len(home):
+		focus(t, home)
 	}
 	return s, nil
 }
@@ -278,12 +283,15 @@ func (c *Crew) tellHistory(t *dialogue.Turn, w window, s subject, deeds []deed, 
 	for i, e := range edits {
 		by := cmp.Or(e.By, e.Cause, "somebody")
 		if i == 0 {
-			data["Besides"] = e.ref.Name
+			data["Besides"], data["EditPlace"] = e.ref.Name, c.place(e.ref)
 			data["EditBy"], data["EditCause"], data["EditAt"], data["Revision"] = e.By, e.Cause, when(e.At, now), e.Revision
 		}
 		what := "changed " + e.ref.Name
 		if e.Revision > 0 {
 			what = fmt.Sprintf("began revision %d of %s", e.Revision, e.ref.Name)
+		}
+		if at := c.place(e.ref); at != "" {
+			what += " in " + at
 		}
 		row(e.At, by, what, "", "", "the cluster")
 	}

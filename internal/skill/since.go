@@ -130,7 +130,12 @@ func asked(since, until, said string, now time.Time) (window, error) {
 			w.to = w.to.AddDate(0, 0, 1)
 		}
 	}
+	day := dayWords(since, now)
 	switch {
+	case day != "" && until == "" && said != "" && w.to.IsZero() && since != "today":
+		w.words = "since " + strings.TrimPrefix(day, "on ")
+	case day != "" && until == "":
+		w.words = day
 	case since != "" && w.to.IsZero():
 		w.words = "since " + when(w.from, now)
 	case since != "":
@@ -139,6 +144,18 @@ func asked(since, until, said string, now time.Time) (window, error) {
 		w.words = "until " + when(w.to, now)
 	}
 	return w, nil
+}
+
+// dayWords is how a day, or a part of one, is said; "" for other times.
+func dayWords(s string, now time.Time) string {
+	switch s {
+	case "today", "yesterday", "last_night", "this_morning":
+		return strings.ReplaceAll(s, "_", " ")
+	}
+	if _, ok := weekday(now, s); ok {
+		return "on " + upper(s)
+	}
+	return ""
 }
 
 // defaultDays is how far back is looked where nothing is said.
