@@ -99,12 +99,13 @@ func (c *Cluster) sentence(err error, what string) error {
 	if errors.As(err, &status) {
 		msg = clip(status.Status().Message)
 	}
+	if known := refusal(err, what); known != nil {
+		return known
+	}
 	var netErr net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fault.Wrap(err, fault.Unavailable, "I was interrupted before I could %s.", what)
-	case apierrors.IsForbidden(err) && strings.Contains(msg, "exceeded quota"):
-		return fault.Wrap(err, fault.Forbidden, "The namespace's quota does not allow me to %s: %s.", what, msg)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return fault.Wrap(err, fault.Forbidden, "The cluster does not allow me to %s: %s.", what, strings.TrimSuffix(msg, "."))
 	case apierrors.IsNotFound(err):

@@ -269,6 +269,15 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 		return intents.Say{}, err
 	}
 	data["WhySpeech"], data["Why"] = why.Speech, why.Text
+	data["Fix"] = ""
+	if st := s.Last.Stuck; st != nil && c.catalogue.CanSay("fix."+string(st.Reason)) {
+		data["Pod"] = st.Pod
+		fix, err := c.catalogue.Say("fix."+string(st.Reason), data)
+		if err != nil {
+			return intents.Say{}, err
+		}
+		data["Fix"] = fix.Text
+	}
 	return c.catalogue.Say(c.own("failed.stuck", s.Change.Verb), data)
 }
 
