@@ -114,13 +114,19 @@ func (c *Crew) fromTo(ctx context.Context, t *dialogue.Turn, name, from, to stri
 	case len(where) == 1:
 		return "", "", fault.New(fault.NotFound, "%s is only in %s. To promote it, there must be one in another namespace as well.", name, where[0])
 	}
+	if from == "" && to == "" {
+		// Both ways are possible, and one of them is the wrong one.
+		if to, err = c.oneOf(t, "to", nil, where); err != nil {
+			return "", "", err
+		}
+	}
 	other := func(than string) []string {
 		return slices.DeleteFunc(slices.Clone(where), func(ns string) bool { return ns == than })
 	}
 	if from == "" {
 		can := other(to)
-		if to == "" || len(can) > 1 && slices.Contains(can, c.home(t)) {
-			can = slices.DeleteFunc(slices.Clone(where), func(ns string) bool { return ns != c.home(t) })
+		if slices.Contains(can, c.home(t)) {
+			can = []string{c.home(t)}
 		}
 		if from, err = c.oneOf(t, "from", can, other(to)); err != nil {
 			return "", "", err
