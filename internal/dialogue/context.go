@@ -191,7 +191,7 @@ func (e *Engine) takes(in intents.Intent, said intents.Slots) bool {
 }
 
 // amendChain puts an amendment into the step of a chain that it is about: the
-// one of that name, or the only one that it fits; a place holds for all.
+// one of that name, or the only one that it fits; a place, and the way it is to go, hold for all.
 func (e *Engine) amendChain(chain intents.Intent, said intents.Slots) (intents.Intent, error) {
 	steps := slices.Clone(chain.Slots.Steps())
 	var fit []int
@@ -200,8 +200,8 @@ func (e *Engine) amendChain(chain intents.Intent, said intents.Slots) (intents.I
 			fit = append(fit, i)
 		}
 	}
-	place := len(said) == 1 && (said.Has("namespace") || said.Has("cluster"))
-	if len(fit) == 0 || len(fit) > 1 && !place {
+	all := len(said) == 1 && (said.Has("namespace") || said.Has("cluster") || said.Has("way"))
+	if len(fit) == 0 || len(fit) > 1 && !all {
 		return chain, fault.New(fault.Ambiguous, "Which of the steps do you mean? Say it with its name, like “cart to five”.")
 	}
 	for _, i := range fit {

@@ -162,7 +162,11 @@ func (c *Crew) stepChange(ctx context.Context, t *dialogue.Turn, f planner, all 
 	for _, stage := range append([][]kube.Change{p.changes}, p.then...) {
 		all.changes, all.of = append(all.changes, stage), append(all.of, all.at)
 	}
-	all.plan.warnings = append(all.plan.warnings, p.warnings...)
+	for _, w := range p.warnings {
+		if !slices.Contains(all.plan.warnings, w) {
+			all.plan.warnings = append(all.plan.warnings, w)
+		}
+	}
 	return nil
 }
 

@@ -281,6 +281,7 @@ func inGit(offer action.Entry) (in intents.Intent, ok bool) {
 func (c *Crew) heal(ctx context.Context, t *dialogue.Turn, ws []kube.Workload) (plan, error) {
 	var p plan
 	var same []kube.Workload
+	focus(t, ws)
 	for _, w := range ws {
 		o, ok, err := c.cluster.OwnerOf(ctx, w.Ref)
 		switch {

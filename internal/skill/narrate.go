@@ -101,6 +101,11 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 // progress words how far a running entry has come.
 func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
 	s := e.Stuck()
+	for i := range e.Steps {
+		if s != nil && s.Change.Ending() == kube.EndsAtOnce && !e.Steps[i].Ready && e.Steps[i].Stage == s.Stage {
+			s = &e.Steps[i] // what is done at once is not what is waited for
+		}
+	}
 	if s == nil {
 		s = &e.Steps[len(e.Steps)-1]
 	}

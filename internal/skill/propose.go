@@ -174,7 +174,9 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 		in := t.Intent
 		t.Session.LastWrite, t.Session.ReadLast = &in, false
 	}
-	t.Session.Focus(targets(e)...)
+	if about := targets(e); len(about) > 0 {
+		t.Session.Focus(about...)
+	}
 	if e.Verdict.Kind == access.Allow && len(p.warnings) == 0 && e.State == action.Proposed {
 		return c.confirm(ctx, t) // the policy wants no yes, and there is nothing to be warned of
 	}
@@ -186,6 +188,9 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 func targets(e action.Entry) []dialogue.Target {
 	var out []dialogue.Target
 	for _, s := range e.Steps {
+		if s.Change.Verb == kube.VerbHold {
+			continue // what keeps a workload is nothing that people speak of
+		}
 		if o := target(s.Change.Subject()); !slices.Contains(out, o) && (o.Kind != kube.Service || len(e.Steps) == 1) {
 			out = append(out, o)
 		}
