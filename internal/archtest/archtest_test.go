@@ -62,7 +62,7 @@ func house() map[string]room {
 			theirs: []string{"github.com/go-git/go-git/v5", "github.com/google/go-github/v87", "github.com/aymanbagabas/go-udiff", "go.yaml.in/yaml/v3"},
 			tests:  []string{"internal/gitops/gitopstest"},
 		},
-		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/kube"}, tests: []string{"internal/store"}},
+		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/kube"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/skill": {
 			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/dialogue", "internal/fault", "internal/kube"},

@@ -137,7 +137,8 @@ func (s *Server) start() (err error) {
 	if s.bin, err = binaries(); err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "firstmate-postgres-"); err != nil {
+	removeStale()
+	if s.dir, err = os.MkdirTemp("", fmt.Sprintf("%s%d-", folder, os.Getpid())); err != nil {
 		return err
 	}
 	cred, err := unprivileged(s.dir)
@@ -157,6 +158,24 @@ func (s *Server) start() (err error) {
 		}
 	}
 	return err
+}
+
+// folder begins the names of the folders with data; then comes whose it is.
+const folder = "firstmate-postgres-"
+
+// removeStale removes what was left behind by processes that were killed.
+func removeStale() {
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), folder+"*-*"))
+	if err != nil {
+		return // the pattern is right
+	}
+	for _, dir := range left {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), folder), "-")
+		pid, err := strconv.Atoi(owner)
+		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = os.RemoveAll(dir) // somebody else's, or taken away already
+		}
+	}
 }
 
 func (s *Server) listen(data string, cred *syscall.Credential) error {
