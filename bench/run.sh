@@ -21,6 +21,9 @@ trap 'rm -f "$out"' EXIT
   echo "## The recogniser"
   echo
   go run ./bench -recogniser
+  echo "## Killed at random"
+  echo
+  bench/kill.sh "${KILLS:-40}"
 } >"$out"
 cat "$out" bench/notes.md >bench/RESULTS.md
 echo "bench/RESULTS.md is new" >&2

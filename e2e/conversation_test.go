@@ -255,18 +255,23 @@ func (c *conversation) progress(re *regexp.Regexp) error {
 // outcomes reads every outcome that the server keeps for the conversation, each
 // as often as it is kept.
 func (c *conversation) outcomes(ctx context.Context) ([]dialogue.Event, error) {
-	ctx, cancel := context.WithTimeout(ctx, newsLimit)
-	defer cancel()
 	url, err := c.w.url(ctx)
 	if err != nil {
 		return nil, err
 	}
-	latest, err := position(ctx, url, c.id)
+	return keptOutcomes(ctx, url, c.id)
+}
+
+// keptOutcomes reads every outcome that a server keeps for a conversation.
+func keptOutcomes(ctx context.Context, url, conversation string) ([]dialogue.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, newsLimit)
+	defer cancel()
+	latest, err := position(ctx, url, conversation)
 	if err != nil || latest == 0 {
 		return nil, err
 	}
 	var out []dialogue.Event
-	for ev, err := range web.NewClient(url, "", &http.Client{}).Events(ctx, c.id, 0) {
+	for ev, err := range web.NewClient(url, "", &http.Client{}).Events(ctx, conversation, 0) {
 		if err != nil {
 			return nil, err
 		}

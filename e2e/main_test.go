@@ -32,6 +32,11 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 		}
 	}()
+	defer func() {
+		if err := postgres.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+		}
+	}()
 	return sandboxtest.Main(built{m, dir}, func(s *sandboxtest.Sandbox) { sandbox = s }, "--empty")
 }
 

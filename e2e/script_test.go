@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,13 +26,18 @@ import (
 
 func TestConversations(t *testing.T) {
 	sandboxtest.Need(t, sandbox)
+	converse(t, testscript.Params{Dir: "testdata", Setup: func(env *testscript.Env) error { return setUp(env, "t-", rights{}) }})
+}
+
+// converse runs scripts.
+func converse(t *testing.T, p testscript.Params) {
+	t.Helper()
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, c := range commands {
 		cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) { c.run(ts, name, neg, args) }
 	}
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata", Setup: setUp, Cmds: cmds, RequireExplicitExec: true, RequireUniqueNames: true,
-	})
+	p.Cmds, p.RequireExplicitExec, p.RequireUniqueNames = cmds, true, true
+	testscript.Run(t, p)
 }
 
 // script is the state of one running script.
@@ -46,11 +52,11 @@ type script struct {
 type scriptKey struct{}
 
 // setUp gives a script its world, and its end an eye on what went wrong.
-func setUp(env *testscript.Env) error {
+func setUp(env *testscript.Env, prefix string, r rights) error {
 	name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	w, err := newWorld(ctx, "t-"+name, env.WorkDir)
+	w, err := newWorld(ctx, prefix+name, env.WorkDir, r)
 	s := &script{world: w, now: w.conversation("main")}
 	env.Values[scriptKey{}] = s
 	env.Setenv("NS", w.namespace)
@@ -348,7 +354,7 @@ func until(s *script, _ *testscript.TestScript, _ bool, args []string) error {
 func secondShop(s *script, _ *testscript.TestScript, _ bool, args []string) error {
 	ns := s.namespace + "-" + args[0]
 	s.aliases[args[0]] = ns
-	return openShop(context.Background(), ns)
+	return openShop(context.Background(), ns, cmp.Or(s.rights.role, "edit"))
 }
 
 func ask(s *script, ts *testscript.TestScript, _ bool, args []string) error {

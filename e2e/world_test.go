@@ -47,10 +47,20 @@ type world struct {
 	dir       string            // for the state, the configuration, the log
 	aliases   map[string]string // what people call other namespaces
 	flags     []string          // of bot serve
+	rights    rights
+	env       []string // of bot, beside what it always has
 
 	mu            sync.Mutex
 	bot           *server // nil while none runs
 	conversations map[string]*conversation
+}
+
+// rights are with which rights bot works; the zero value is the administrator's,
+// and people who may edit.
+type rights struct {
+	kubeconfig string // of bot
+	role       string // the ClusterRole that people have in the namespace
+	config     string // the configuration
 }
 
 // worldOf is a world for a test of its own, which runs beside others.
@@ -58,7 +68,7 @@ func worldOf(t *testing.T, namespace string) *world {
 	t.Helper()
 	sandboxtest.Need(t, sandbox)
 	t.Parallel()
-	w, err := newWorld(t.Context(), namespace, t.TempDir())
+	w, err := newWorld(t.Context(), namespace, t.TempDir(), rights{})
 	t.Cleanup(func() {
 		if err := w.destroy(); err != nil {
 			t.Error(err)
@@ -71,9 +81,9 @@ func worldOf(t *testing.T, namespace string) *world {
 }
 
 // newWorld makes the namespace with the shop. destroy must be called.
-func newWorld(ctx context.Context, namespace, dir string) (*world, error) {
-	w := &world{namespace: namespace, dir: dir, aliases: map[string]string{}, conversations: map[string]*conversation{}}
-	return w, openShop(ctx, namespace)
+func newWorld(ctx context.Context, namespace, dir string, r rights) (*world, error) {
+	w := &world{namespace: namespace, dir: dir, rights: r, aliases: map[string]string{}, conversations: map[string]*conversation{}}
+	return w, openShop(ctx, namespace, cmp.Or(r.role, "edit"))
 }
 
 // destroy ends what runs and gives the namespace up; the cluster removes it
@@ -97,12 +107,16 @@ func sortedValues(m map[string]string) []string {
 }
 
 // openShop fills a namespace and waits until all is up.
-func openShop(ctx context.Context, namespace string) error {
+func openShop(ctx context.Context, namespace, role string) error {
 	place, err := os.ReadFile(filepath.Join("testdata", "namespace.yaml"))
 	if err != nil {
 		return err
 	}
-	if _, err := kubectl(ctx, strings.ReplaceAll(string(place), "NAMESPACE", namespace), "create", "-f", "-"); err != nil {
+	// Another test may have had one of that name.
+	if _, err := kubectl(ctx, "", "wait", "--for=delete", "namespace/"+namespace, "--timeout=60s"); err != nil {
+		return err
+	}
+	if _, err := kubectl(ctx, strings.NewReplacer("NAMESPACE", namespace, "ROLE", role).Replace(string(place)), "create", "-f", "-"); err != nil {
 		return err
 	}
 	revision := `--for=jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}=`
@@ -131,7 +145,7 @@ func (w *world) config() (string, error) {
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		return file, err
 	}
-	text := settings
+	text := cmp.Or(w.rights.config, settings)
 	if len(w.aliases) > 0 {
 		text += "kubernetes:\n  namespace_aliases:\n"
 		for name, ns := range w.aliases {
@@ -143,10 +157,10 @@ func (w *world) config() (string, error) {
 
 // environ is the environment of bot: nothing of the person who runs the tests.
 func (w *world) environ() []string {
-	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "KUBECONFIG=" + sandbox.Kubeconfig,
+	return append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "KUBECONFIG=" + cmp.Or(w.rights.kubeconfig, sandbox.Kubeconfig),
 		"FIRSTMATE_KUBERNETES_NAMESPACE=" + w.namespace, "XDG_STATE_HOME=" + filepath.Join(w.dir, "state"),
-	}
+	}, w.env...)
 }
 
 // start starts bot serve; it is ready when start returns.

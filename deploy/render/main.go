@@ -14,7 +14,6 @@ import (
 	"maps"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -23,6 +22,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
+	release "helm.sh/helm/v4/pkg/release/v1/util"
 	"helm.sh/helm/v4/pkg/strvals"
 	"sigs.k8s.io/yaml"
 )
@@ -116,8 +116,8 @@ func linted(path, namespace string, vals map[string]any) error {
 	return errors.Join(errs...)
 }
 
-// render prints the objects of a release as “helm template” does, files in the
-// order of their names and without the notes.
+// render prints the objects of a release as “helm template” does, in the order
+// in which Helm installs them.
 func render(out io.Writer, path, name, namespace string, vals map[string]any) error {
 	c, err := loader.Load(path)
 	if err != nil {
@@ -132,12 +132,13 @@ func render(out io.Writer, path, name, namespace string, vals map[string]any) er
 	if err != nil {
 		return err
 	}
-	for _, f := range slices.Sorted(maps.Keys(files)) {
-		text := strings.TrimSpace(files[f])
-		if text == "" || !strings.HasSuffix(f, ".yaml") {
-			continue
-		}
-		if _, err := fmt.Fprintf(out, "---\n%s\n", text); err != nil {
+	maps.DeleteFunc(files, func(name, _ string) bool { return !strings.HasSuffix(name, ".yaml") })
+	_, sorted, err := release.SortManifests(files, nil, release.InstallOrder) // what is needed first, first
+	if err != nil {
+		return err
+	}
+	for _, m := range sorted {
+		if _, err := fmt.Fprintf(out, "---\n%s\n", strings.TrimSpace(m.Content)); err != nil {
 			return err
 		}
 	}

@@ -81,7 +81,7 @@ func house() map[string]room {
 		"deploy":                       {},
 		"docs/generate":                {ours: []string{"intents"}},
 		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
-		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/sandboxtest"}},
+		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/postgrestest", "internal/sandboxtest"}},
 	}
 }
 

@@ -60,7 +60,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $users := .Values.impersonation.users }}
 {{- $groups := .Values.impersonation.groups }}
 {{- range ((.Values.config.access | default dict).people | default list) }}
-{{- if .write }}
+{{- if .user }}
 {{- $users = append $users .user }}
 {{- $groups = concat $groups (.groups | default list) }}
 {{- end }}
