@@ -93,10 +93,10 @@ func pump(ctx context.Context, conv Conversation) <-chan pushed {
 	return c
 }
 
-// started reports whether a reply is the answer to a yes, and what it said yes
-// to is under way.
+// started reports whether a reply is the answer to a yes, or to what needed
+// none, and what was said yes to is under way.
 func started(r dialogue.Reply) bool {
-	return r.Intent == "confirm" && r.Outcome == dialogue.OutcomePending && r.Proposal != nil && !asks(r)
+	return r.Outcome == dialogue.OutcomePending && r.Proposal != nil && !asks(r)
 }
 
 // asks reports whether a reply is a question.
