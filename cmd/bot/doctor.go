@@ -114,6 +114,8 @@ func (d *doctor) people(ctx context.Context, g *access.Guard, c Config, rules ac
 		// The surest speaker that there could be: who may not even so, may not.
 		best := slices.ContainsFunc(g.Policy(), func(r access.Rule) bool { return r.Verdict != access.Deny && couldBe(r, p) })
 		switch {
+		case best && p.User == "" && len(p.Speakers) > 0 && !slices.ContainsFunc(p.Speakers, func(s string) bool { return !strings.HasPrefix(s, "terminal:") }):
+			// They have their own kubeconfig.
 		case best && p.User == "":
 			d.fail(fault.Usage, "Give "+p.Name+" a user under access.people.", "%s may change things by the rules, and has no Kubernetes user to do it as", p.Name)
 		case best:

@@ -231,6 +231,7 @@ func TestBrokenRules(t *testing.T) {
 		"- {name: a, match: {time: []}, verdict: deny}":                                               "key match.time: it is empty",
 		"- {name: a, match: {person: \"[\"}, verdict: deny}":                                          "is no pattern",
 		"- {name: a, match: {assurance: sure}, verdict: deny}":                                        "key match.assurance: an assurance is",
+		"- {name: a, match: {below: none}, verdict: allow}":                                           "key match.below: nothing is below none",
 		"- just a text":  "a rule is a mapping",
 		"{name: a}":      "a policy is a list of rules",
 		"- {name: a\n- ": "is not YAML",
@@ -282,4 +283,29 @@ func TestWindow(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzReadPolicy holds that no text makes rules that let everything through by
+// accident, or stops the process: it is rules, or an error that says what to do.
+func FuzzReadPolicy(f *testing.F) {
+	f.Add(shopPolicy)
+	f.Add("- {name: a, match: {time: {from: 2026-12-20, to: 2026-12-19}}, verdict: deny}")
+	f.Add("- &a {name: a, match: {}, verdict: allow}\n- *a")
+	f.Add("- {name: a, match: {<<: {person: x}}, verdict: allow}")
+	f.Add("- {name: [], match: 3, verdict: {}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := access.ReadPolicy("f.yaml", []byte(text))
+		if err != nil {
+			if fault.KindOf(err) != fault.Usage || fault.Say(err) == "" {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		for _, r := range p {
+			if r.Name == "" || r.Where == "" || r.Verdict < access.Deny || r.Verdict > access.Allow || r.Verdict == access.Approve && len(r.By.People)+len(r.By.Groups) == 0 {
+				t.Errorf("half a rule: %+v", r)
+			}
+		}
+		access.Decide(p, access.Act{Intents: []string{"scale"}, Namespace: "shop"}, access.Speaker{}, access.Person{Name: "ann"}, time.Now())
+	})
 }

@@ -168,8 +168,14 @@ func (p *ruleParser) match(key string, n *yaml.Node) (Match, error) {
 		"namespace": func(k string, v *yaml.Node) error { return p.names(k, v, &m.Namespaces) },
 		"intent":    func(k string, v *yaml.Node) error { return p.names(k, v, &m.Intents) },
 		"assurance": func(k string, v *yaml.Node) error { return word(p, k, v, ParseAssurance, &m.Assurance) },
-		"below":     func(k string, v *yaml.Node) error { return word(p, k, v, ParseAssurance, &m.Below) },
-		"risk":      func(k string, v *yaml.Node) error { return word(p, k, v, ParseRisk, &m.Risk) },
+		"below": func(k string, v *yaml.Node) error {
+			err := word(p, k, v, ParseAssurance, &m.Below)
+			if err == nil && m.Below == None {
+				err = p.wrong(v, k, "nothing is below none; write claimed, verified or strong")
+			}
+			return err
+		},
+		"risk": func(k string, v *yaml.Node) error { return word(p, k, v, ParseRisk, &m.Risk) },
 		"labels": func(k string, v *yaml.Node) error {
 			if v.Kind != yaml.MappingNode || len(v.Content) == 0 {
 				return p.wrong(v, k, "write labels as {name: value}")

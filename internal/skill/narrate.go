@@ -91,7 +91,7 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 			return // something else is being talked about
 		}
 		s.Propose(offer.ID, offer.Speaker, offer.Expires, r, about)
-		s.PendingIsOffer = true
+		s.PendingIsOffer, s.TakesPIN = true, offer.Verdict.PIN
 		if in, ok := inGit(*offer); ok {
 			s.LastWrite, s.ReadLast = &in, false // "do it directly" is about the offer
 		}
