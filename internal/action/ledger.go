@@ -240,7 +240,7 @@ func (l *Ledger) Decide(ctx context.Context, id string, d Decision) (Entry, erro
 	if err != nil {
 		return Entry{}, err
 	}
-	person, err := l.may(ctx, d.By)
+	person, err := l.mayDecide(ctx, e, d)
 	if err != nil {
 		return e, err
 	}
@@ -293,12 +293,15 @@ const stopSuffix = ".stop"
 // it is. It returns what will not be done, or not to its end, which is nothing
 // where the entry is in its last stage or at its end.
 func (l *Ledger) CallOff(ctx context.Context, id string, by access.Speaker) ([]Step, error) {
-	if err := l.MayChange(ctx, by); err != nil {
+	e, err := l.Entry(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	e, err := l.Entry(ctx, id)
-	if err != nil || e.State.Ended() || e.State == Proposed || e.State == Waiting {
+	if _, err := l.mayDecide(ctx, e, Decision{By: by}); err != nil {
 		return nil, err
+	}
+	if e.State.Ended() || e.State == Proposed || e.State == Waiting {
+		return nil, nil
 	}
 	rest := e.Rest()
 	if s := e.Stuck(); s != nil && s.Change.Stops() {

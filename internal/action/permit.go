@@ -132,6 +132,17 @@ func (e Entry) Approvers() []string {
 // WaitsFor names who may still approve, "" where nobody needs to.
 func (e Entry) WaitsFor() string { return access.Verdict{Approvals: e.open()}.WhoMayApprove() }
 
+// mayDecide returns the person who says yes or no to an entry, if they may. Who
+// asked for it may always say no to it, and stop it: no freeze keeps anybody from
+// doing less.
+func (l *Ledger) mayDecide(ctx context.Context, e Entry, d Decision) (access.Person, error) {
+	if l.writer != nil && !d.Yes && d.By.Key() == e.Speaker.Key() {
+		p, _, err := l.access.Who(ctx, d.By)
+		return p, err
+	}
+	return l.may(ctx, d.By)
+}
+
 // agree takes a yes of the one who asked as far as the policy lets it go: to
 // Approved, or to Waiting where somebody else has to agree as well.
 func (l *Ledger) agree(ctx context.Context, e Entry, d Decision, person access.Person) (Entry, error) {

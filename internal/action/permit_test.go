@@ -190,6 +190,12 @@ func TestThePolicyOfTheMomentCounts(t *testing.T) {
 		if _, err := frozen.Decide(ctx, e.ID, action.Decision{By: ann, Yes: true}); fault.KindOf(err) != fault.Refused || !strings.Contains(fault.Say(err), "frozen") {
 			t.Errorf("a yes under another policy: %v", err)
 		}
+		if again, err := frozen.Decide(ctx, h.propose(free, "k2", 6).ID, action.Decision{By: ann}); err != nil || again.State != action.Denied {
+			t.Errorf("a no under a freeze: %v, %v", again.State, err)
+		}
+		if _, err := frozen.Decide(ctx, h.propose(free, "k3", 6).ID, action.Decision{By: eve}); fault.KindOf(err) != fault.Refused {
+			t.Errorf("a no of somebody else under a freeze: %v", err)
+		}
 		l := h.ruled("- {name: night, match: {time: {from: '00:01', to: '06:00'}}, verdict: deny, reason: not at night}" + twoRules)
 		if e, err := l.Decide(ctx, e.ID, action.Decision{By: ann, Yes: true}); err != nil || e.State != action.Waiting {
 			t.Fatalf("before it: %v, %v", e.State, err)

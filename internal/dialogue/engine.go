@@ -261,6 +261,10 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	if t.Intent.Slots == nil {
 		t.Intent.Slots = intents.Slots{}
 	}
+	if code, ok := t.Intent.Slots.Number("code"); ok && t.Intent.Name == "link" {
+		t.hush() // said with more around it than linkCode takes
+		t.Secret, t.Intent.Slots = access.Hidden(fmt.Sprintf("%08.0f", code)), intents.Slots{}
+	}
 	if p := t.Request.Intent; res.Intent == intents.OutOfScope && p != nil && e.handlers[p.Name] != nil {
 		t.Intent, res = *p, intents.Result{Intent: p.Name, Slots: p.Slots, Ask: e.missing(*p)}
 	}
