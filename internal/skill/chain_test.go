@@ -29,6 +29,7 @@ type town struct {
 	ws      []kube.Workload
 	applied []string
 	stuck   string // what does not roll out
+	moving  int    // so often it scales itself while somebody plans
 }
 
 func newTown() *town {
@@ -87,6 +88,15 @@ func (t *town) at(ref kube.Ref) *kube.Workload {
 func (t *town) Plan(_ context.Context, c kube.Change) (kube.Change, kube.Diff, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.moving > 0 { // after the plan was made up, before it is tried
+		t.moving--
+		w := t.at(c.Ref)
+		w.Generation++
+		w.Progress = ready(w.Progress.Desired + 1)
+	}
+	if c.Based != 0 && c.Based != t.at(c.Ref).Generation {
+		return c, kube.Diff{}, fault.Wrap(kube.ErrStale, fault.Conflict, "It was being changed.")
+	}
 	if c.Verb == kube.VerbScale {
 		c.FromReplicas = t.at(c.Ref).Progress.Desired
 	}
