@@ -320,6 +320,11 @@ func (rd *reading) indexed(pos int, of func(*Inventory) *nameIndex) []span {
 func (rd *reading) namespace(pos int) []span {
 	out := rd.indexed(pos, func(i *Inventory) *nameIndex { return &i.namespaces })
 	t := rd.tokens[pos].text
+	if rd.inv != nil {
+		if _, cluster := rd.inv.clusters.exact[squash(t)]; cluster {
+			return out // "in prod" where prod is a cluster, and no namespace that we know
+		}
+	}
 	if !rd.r.env[t] || slices.ContainsFunc(out, func(s span) bool { return s.end == pos+1 }) {
 		return out
 	}

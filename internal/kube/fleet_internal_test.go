@@ -244,6 +244,25 @@ func TestAClusterThatComesLaterIsSeen(t *testing.T) {
 	}
 }
 
+func TestNobodyWaitsTwiceForAClusterThatHangs(t *testing.T) {
+	east, west := newTiny(t, "east"), newTiny(t, "west")
+	west.hangs.Store(true)
+	const patience = 400 * time.Millisecond
+	f := startFleet(t, FleetOptions{Patience: patience}, east.member(false), west.member(false))
+	began := time.Now()
+	for range 5 { // as the names of a cluster are asked for, and then its workloads
+		if err := f.Learn(t.Context(), "west"); fault.KindOf(err) != fault.Unavailable {
+			t.Error(err)
+		}
+		if _, err := f.Find(t.Context(), Query{Cluster: "west"}); fault.KindOf(err) != fault.Unavailable {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(began); took > 3*patience {
+		t.Errorf("ten questions took %v", took)
+	}
+}
+
 func TestAHomeThatIsDownKeepsNoOtherFromAnswering(t *testing.T) {
 	east, west := newTiny(t, "east"), newTiny(t, "west")
 	east.down.Store(true)

@@ -41,6 +41,7 @@ type member struct {
 	mu      sync.Mutex
 	read    *Reader       // nil until it was seen for the first time
 	tried   chan struct{} // closed when the attempt that runs has ended
+	slow    chan struct{} // the attempt that somebody waited for in vain
 	ctx     context.Context
 	err     error     // of the last attempt or ping; nil while it answers
 	down    time.Time // since when it does not answer
@@ -167,25 +168,30 @@ func (m *member) answering(ctx context.Context) (*Reader, error) {
 	defer cancel()
 	m.begin()
 	m.mu.Lock()
-	r, tried := m.read, m.tried
+	r, tried, slow := m.read, m.tried, m.slow
 	m.mu.Unlock()
-	if r == nil {
-		select {
-		case m.kick <- struct{}{}:
-		default: // asked already
-		}
+	if r != nil {
+		return r, m.alive(limit, freshFor)
+	}
+	select {
+	case m.kick <- struct{}{}:
+	default: // asked already
+	}
+	if tried != slow { // nobody waits for the same attempt twice
 		select {
 		case <-tried:
 		case <-limit.Done():
 		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.read == nil {
-			return nil, m.silent()
-		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.read != nil {
 		return m.read, nil
 	}
-	return r, m.alive(limit, freshFor)
+	if m.tried == tried {
+		m.slow = tried
+	}
+	return nil, m.silent()
 }
 
 // await returns the Reader once the cluster has been seen, however long it takes.

@@ -84,7 +84,7 @@ func NewCrew(cluster Reader, ledger Ledger, c *intents.Catalogue) *Crew {
 // Handlers maps each intent to what does it.
 func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
-		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.history,
+		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.everywhere(c.history),
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo, "approve": c.approve,
 		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
