@@ -52,6 +52,9 @@ type Facts struct {
 // Assess says how much can go wrong with a change, and why, worst first. The
 // rules are the table in docs/safety.md.
 func Assess(c kube.Change, f Facts) (access.Risk, []Hazard) {
+	if c.Pull != nil && c.Pull.Close == 0 {
+		c = c.Pull.Change // by way of Git it does the same in the end
+	}
 	risk, why := access.Low, []Hazard(nil)
 	add := func(r access.Risk, h Hazard) {
 		if r > risk {

@@ -85,3 +85,19 @@ func TestIsProduction(t *testing.T) {
 		t.Error("a pattern that is none fits")
 	}
 }
+
+// TestByWayOfGitTheRiskIsTheSame holds that a pull request is no way around a
+// rule about risk.
+func TestByWayOfGitTheRiskIsTheSame(t *testing.T) {
+	inner := kube.Change{Ref: kube.Ref{Kind: kube.Deployment, Name: "web"}, Verb: kube.VerbScale, FromReplicas: 3}
+	for _, f := range []Facts{{}, {Production: true}, {Together: ManyAtOnce}} {
+		risk, why := Assess(kube.Change{Ref: inner.Ref, Verb: kube.VerbPull, Pull: &kube.PullRequest{Change: inner}}, f)
+		want, _ := Assess(inner, f)
+		if risk != want || risk != access.High || len(why) == 0 || why[0] != ToZero {
+			t.Errorf("%+v: %v %v, want %v", f, risk, why, want)
+		}
+	}
+	if risk, _ := Assess(kube.Change{Verb: kube.VerbPull, Pull: &kube.PullRequest{Change: inner, Close: 3}}, Facts{}); risk != access.Low {
+		t.Errorf("to close one is %v", risk)
+	}
+}
