@@ -353,9 +353,11 @@ func (e *Engine) supply(t *Turn) bool {
 }
 
 // supplyNode lets "uncordon it" be about the node that was spoken of last, where
-// nothing else was spoken of since.
+// nothing else was spoken of since. "Drain" alone is not enough of a word for that.
 func supplyNode(t *Turn) bool {
-	if o := t.Session.Targets; len(o) == 1 && o[0].Kind == kindNode {
+	said := strings.FieldsFunc(strings.ToLower(t.Request.Text), func(r rune) bool { return !unicode.IsLetter(r) })
+	it := slices.ContainsFunc([]string{"it", "that", "this"}, func(w string) bool { return slices.Contains(said, w) })
+	if o := t.Session.Targets; it && len(o) == 1 && o[0].Kind == kindNode {
 		t.Intent.Slots = maps.Clone(t.Intent.Slots)
 		t.Intent.Slots["node"] = o[0].Name
 		return true

@@ -260,23 +260,34 @@ func (c *Crew) risky(e action.Entry) (say intents.Say, high bool, err error) {
 	if e.Risk() < access.High {
 		return intents.Say{}, false, nil
 	}
-	var speech, text []string
+	// What is said of many objects alike is said of none: they are counted already.
+	var order []action.Hazard
+	said := map[action.Hazard][]intents.Say{}
 	for _, s := range e.Steps {
 		if s.Risk < access.High {
 			continue
 		}
 		for _, h := range s.Hazards {
-			data := c.stepData(s)
-			if c.several() && c.cluster.Production(s.Change.Ref.Cluster) {
-				data["Namespace"] = s.Change.Ref.Cluster // it is the cluster that is production
-			}
-			why, err := c.catalogue.Say("hazard."+string(h), data)
+			why, err := c.catalogue.Say("hazard."+string(h), c.stepData(s))
 			if err != nil {
 				return intents.Say{}, true, err
 			}
-			if !slices.Contains(text, why.Text) {
-				speech, text = append(speech, why.Speech), append(text, why.Text)
+			if !slices.Contains(order, h) {
+				order = append(order, h)
 			}
+			if !slices.Contains(said[h], why) {
+				said[h] = append(said[h], why)
+			}
+		}
+	}
+	few := slices.DeleteFunc(slices.Clone(order), func(h action.Hazard) bool { return len(said[h]) > someHazards })
+	if len(few) == 0 {
+		few = order
+	}
+	var speech, text []string
+	for _, h := range few {
+		for _, why := range said[h] {
+			speech, text = append(speech, why.Speech), append(text, why.Text)
 		}
 	}
 	say, err = c.catalogue.Say("risky", dialogue.Data{"Speech": and(speech[:min(len(speech), someHazards)]), "Text": and(text)})
