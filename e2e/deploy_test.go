@@ -49,7 +49,7 @@ operators:
 // underTheChart are scripts in which everything is done that bot serve does.
 var underTheChart = []string{
 	"status", "list", "list-stuck", "scale", "deploy", "rollback", "restart", "chain", "undo",
-	"stuck-rollback", "stuck-statefulset", "stuck-quota", "crash", "paused", "autoscale", "create",
+	"stuck-rollback", "stuck-statefulset", "stuck-quota", "crash", "paused", "autoscale", "create", "jobs", "pods", "drain",
 }
 
 // TestUnderTheChartsRights installs the Helm chart, takes a token of its
