@@ -11,7 +11,7 @@ status=0
 go test ./e2e -count=1 -timeout 2h -v -run '^TestKilled(AtRandom|LeaderAtRandom)$' -kills "${1:-300}" >"$out" || status=$?
 echo "Made by \`bench/kill.sh ${1:-300}\` ($(date -u +%F), $(nproc) cores)."
 echo
-grep -E '^(--- |    --- )|actions in|    kill_test.go.*(told|generation|ended|skip)|needs|not installed' "$out" | sed -E 's/^ *(kill_test.go:[0-9]+: )?/- /'
+grep -E '^(--- |    --- )|actions in|    kill_test.go.*(told|generation|ended|skip)|needs|not installed' "$out" | sed -E 's/^ *(--- |kill_test.go:[0-9]+: )?/- /'
 echo
 [ "$status" = 0 ] || cat "$out" >&2
 exit "$status"
