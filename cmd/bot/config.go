@@ -372,6 +372,9 @@ func (c Config) check() error {
 	if c.Proposals.ExpireAfter <= 0 {
 		return fault.New(fault.Usage, "proposals.expire_after is a duration like 2m.")
 	}
+	if c.Nodes.DrainFor <= 0 {
+		return fault.New(fault.Usage, "nodes.drain_for is how long a drain goes on trying, a duration like 15m.")
+	}
 	if c.Rollouts.StuckAfter <= 0 || c.Rollouts.StillAfter <= 0 {
 		return fault.New(fault.Usage, "rollouts.stuck_after and rollouts.still_after are durations like 5s.")
 	}
