@@ -69,8 +69,14 @@ func (e Entry) intents(s Step) []string {
 	if e.Intent != "chain" && e.Intent != "" {
 		out = append(out, e.Intent)
 	}
-	if does := intentOf(s.Change.Verb); !slices.Contains(out, does) {
-		out = append(out, does)
+	does := []string{intentOf(s.Change.Verb)}
+	if s.Change.Pull != nil { // by way of Git it is the same change
+		does = append(does, intentOf(s.Change.Pull.Change.Verb))
+	}
+	for _, d := range does {
+		if !slices.Contains(out, d) {
+			out = append(out, d)
+		}
 	}
 	return out
 }

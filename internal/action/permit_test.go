@@ -219,6 +219,11 @@ func TestAChainIsWhatItsStepsAre(t *testing.T) {
 			t.Errorf("%q: %v", intent, err)
 		}
 	}
+	// By way of Git it is scaling all the same.
+	pull := kube.Change{Ref: ref, Verb: kube.VerbPull, Pull: &kube.PullRequest{Change: change}}
+	if _, err := l.Propose(t.Context(), action.Proposal{Conversation: "c", Speaker: ann, Intent: "chain", Changes: []kube.Change{pull}}); fault.KindOf(err) != fault.Refused {
+		t.Errorf("by a pull request: %v", err)
+	}
 	change.Verb = kube.VerbRestart
 	if _, err := l.Propose(t.Context(), action.Proposal{Conversation: "c", Speaker: ann, Intent: "chain", Changes: []kube.Change{change}}); err != nil {
 		t.Errorf("another verb: %v", err)

@@ -112,7 +112,7 @@ func (d *Desk) Plan(ctx context.Context, c kube.Change) (kube.Change, kube.Diff,
 	if err != nil {
 		return c, kube.Diff{}, err
 	}
-	c.UID, c.Generation = w.UID, w.Generation
+	c.UID, c.Generation, c.Labels = w.UID, w.Generation, w.Labels
 	p.Change.FromReplicas = w.Progress.Desired
 	if p.Of != "" {
 		done, err := d.takenBack(ctx, &p)

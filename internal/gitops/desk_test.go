@@ -63,7 +63,7 @@ func newWorld(t *testing.T, files map[string]string) *world {
 		t.Fatal(err)
 	}
 	w := &world{ground: &ground{}, forge: f}
-	w.w = kube.Workload{Ref: scaleTo(5).Ref, UID: "u", Generation: 1, Containers: []kube.Container{{Name: "cart", Image: "r.example/shop/cart:v1"}}}
+	w.w = kube.Workload{Ref: scaleTo(5).Ref, UID: "u", Generation: 1, Labels: map[string]string{"tier": "front"}, Containers: []kube.Container{{Name: "cart", Image: "r.example/shop/cart:v1"}}}
 	w.w.Progress = kube.Progress{State: kube.Complete, Desired: 3, Ready: 3}
 	w.desk = w.newDesk(t, "secret")
 	w.src = kube.Source{
@@ -105,7 +105,7 @@ func (w *world) plan(t *testing.T, c kube.Change) kube.Change {
 func TestPullRequest(t *testing.T) {
 	w := newWorld(t, map[string]string{"shop/cart.yaml": manifest, "README": "x"})
 	c := w.plan(t, scaleTo(5))
-	if got := c.From() + " to " + c.To(); got != "3 to 5" || c.Pull.Repository != "acme/deploy" || c.Pull.Base != "main" || c.Pull.Files[0] != "shop/cart.yaml" {
+	if got := c.From() + " to " + c.To(); got != "3 to 5" || c.Pull.Repository != "acme/deploy" || c.Pull.Base != "main" || c.Pull.Files[0] != "shop/cart.yaml" || c.Labels["tier"] != "front" {
 		t.Fatalf("%s %+v", got, c.Pull)
 	}
 	if b, err := w.forge.Branches("acme/deploy"); err != nil || len(b) > 0 {

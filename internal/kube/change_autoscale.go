@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -55,7 +56,25 @@ func (autoscaling) plan(ctx context.Context, a api, c Change) (Change, string, e
 			return c, "", err
 		}
 	}
-	return planWhole(ctx, a, c, live)
+	c, unified, err := planWhole(ctx, a, c, live)
+	if err != nil {
+		return c, "", err
+	}
+	about, err := there(ctx, a, c.About())
+	if err != nil {
+		return c, "", err
+	}
+	if about.whole != nil { // a rule about the workload is one about its autoscaler
+		labels := map[string]string{}
+		maps.Copy(labels, about.meta.Labels)
+		for k, v := range c.Labels {
+			if _, ok := labels[k]; !ok {
+				labels[k] = v
+			}
+		}
+		c.Labels = labels
+	}
+	return c, unified, nil
 }
 
 // bounded is the autoscaler as it is to be: the one that is there, or a new one,

@@ -42,6 +42,7 @@ type Workload struct {
 	Generation int64
 	Containers []Container
 	Selector   map[string]string // matchLabels only
+	Labels     map[string]string // of the object itself
 	Progress   Progress          // without a reason: that needs the pods
 	Paused     bool              // its roll-out is held
 	LastAction string            // id of the last action that a Writer applied

@@ -336,13 +336,16 @@ func (r *Reader) workload(o any) (Workload, bool) {
 	switch d := o.(type) {
 	case *appsv1.Deployment:
 		w.UID, w.Generation, w.LastAction, w.Progress = string(d.UID), d.Generation, d.Annotations[lastAction], RolloutProgress(d)
+		w.Labels = d.Labels
 		w.Paused = d.Spec.Paused
 		pod, sel = d.Spec.Template.Spec, d.Spec.Selector
 	case *appsv1.StatefulSet:
 		w.UID, w.Generation, w.LastAction, w.Progress = string(d.UID), d.Generation, d.Annotations[lastAction], StatefulSetProgress(d)
+		w.Labels = d.Labels
 		pod, sel = d.Spec.Template.Spec, d.Spec.Selector
 	case *appsv1.DaemonSet:
 		w.UID, w.Generation, w.LastAction, w.Progress = string(d.UID), d.Generation, d.Annotations[lastAction], DaemonSetProgress(d)
+		w.Labels = d.Labels
 		pod, sel = d.Spec.Template.Spec, d.Spec.Selector
 	default:
 		return Workload{}, false

@@ -42,7 +42,9 @@ func planWhole(ctx context.Context, a api, c Change, live object) (Change, strin
 	case c.After == nil:
 		err = a.delete(ctx, c.Ref, c.UID, true)
 	case live.whole == nil:
-		would, err = a.create(ctx, c.Ref, c.After, "")
+		if would, err = a.create(ctx, c.Ref, c.After, ""); err == nil && would.meta != nil {
+			c.Labels = would.meta.Labels
+		}
 	default:
 		would, err = a.replace(ctx, c.Ref, c.After, "", live.meta.ResourceVersion)
 	}
