@@ -694,8 +694,17 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 				if ctx.Err() != nil {
 					return e, ctx.Err()
 				}
-				if errors.Is(err, errCalledOff) {
-					return l.swap(ctx, e, Stopped)
+				// Undone, it is called off, or gone where it was made.
+				if off := errors.Is(err, errCalledOff); off || fault.KindOf(err) == fault.NotFound {
+					back, lost := l.undone(ctx, e)
+					switch {
+					case lost != nil:
+						return e, lost
+					case back:
+						return l.swap(ctx, e, RolledBack)
+					case off:
+						return l.swap(ctx, e, Stopped)
+					}
 				}
 				if errors.Is(err, errLost) || e.Steps[i].Change.Ending() == kube.EndsStepwise && fault.KindOf(err) == fault.Unavailable {
 					return e, err // the journal: see persist
@@ -847,6 +856,20 @@ func (l *Ledger) beside(ctx context.Context, c kube.Change, o kube.Workload) (bo
 	return !slices.ContainsFunc(other.Steps, func(s Step) bool {
 		return s.Change.Ref == c.Ref && s.Change.Aspect() == c.Aspect()
 	}), nil
+}
+
+// undone reports whether somebody said yes to putting an entry back.
+func (l *Ledger) undone(ctx context.Context, e Entry) (bool, error) {
+	found := false
+	err := l.journal.ActionsOf(ctx, e.Conversation, func(data []byte) (bool, error) {
+		o, err := decode(data)
+		found = err == nil && o.Undoes == e.ID && !slices.Contains([]State{Proposed, Waiting, Denied, Expired}, o.State)
+		return !found && o.ID != e.ID, err
+	})
+	if err != nil {
+		return false, noJournal(err)
+	}
+	return found, nil
 }
 
 // replaced ends an entry whose object was changed while it rolled out.

@@ -45,6 +45,7 @@ type cluster struct {
 	as      []kube.As
 	hook    func(id string) error // called in Apply before anything happens
 	rolls   bool                  // whether roll-outs finish
+	gone    bool                  // deleted
 	mute    int                   // so many changes are made without an answer
 }
 
@@ -103,12 +104,16 @@ func (c *cluster) WatchRollout(ctx context.Context, _ kube.Ref, _ int64) iter.Se
 	return func(yield func(kube.Workload, error) bool) {
 		for {
 			c.mu.Lock()
-			w := c.w
+			w, gone := c.w, c.gone
 			if c.rolls {
 				n := c.w.Progress.Desired
 				c.w.Progress = kube.Progress{State: kube.Complete, Desired: n, Updated: n, Ready: n, Available: n, Total: n}
 			}
 			c.mu.Unlock()
+			if gone {
+				yield(kube.Workload{}, fault.New(fault.NotFound, "It is not there any more."))
+				return
+			}
 			if !yield(w, nil) {
 				return
 			}
@@ -404,6 +409,45 @@ func TestReplacedWhileItRolls(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// What was made, and is deleted again by undo while it still came up, is put
+// back; what somebody else deleted is lost.
+func TestUndoneByDeletion(t *testing.T) {
+	for _, undone := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t)
+			h.cluster.rolls = false
+			l := h.ledger()
+			r, stop := h.run(l)
+			first := h.propose(l, "a", 5)
+			h.yes(l, first.ID)
+			time.Sleep(3 * time.Second)
+			inv, _ := first.Steps[0].Change.Inverse()
+			undo, err := l.Propose(t.Context(), action.Proposal{Key: "b", Conversation: "conv", Speaker: ann, Intent: "undo", Changes: []kube.Change{inv}, Undoes: first.ID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := action.Failed // nobody said yes to the undoing
+			if undone {
+				want = action.RolledBack
+				h.yes(l, undo.ID)
+			}
+			h.cluster.mu.Lock()
+			h.cluster.gone = true
+			h.cluster.mu.Unlock()
+			l.Settle(t.Context())
+			stop()
+			for _, e := range r.told() {
+				if e.ID == first.ID && e.State != want {
+					t.Errorf("undone %v: ended %s (%s)", undone, e.State, e.Problem)
+				}
+			}
+			if n := len(r.told()); n == 0 || undone && n != 2 {
+				t.Errorf("%d outcomes told", n)
+			}
+		})
+	}
 }
 
 func TestSomebodyElsesChangeEndsTheWatch(t *testing.T) {
