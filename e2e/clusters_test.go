@@ -59,8 +59,8 @@ func runSecond(s *script, ts *testscript.TestScript, _ bool, args []string) erro
 	if s.second == nil {
 		return errors.New("there is no second cluster: say clusters first")
 	}
-	input := ""
-	if args[0] == "operators" { // lets people change what is in the namespace
+	input, operators := "", args[0] == "operators"
+	if operators { // lets people change what is in the namespace
 		place, err := os.ReadFile(filepath.Join("testdata", "namespace.yaml"))
 		if err != nil {
 			return err
@@ -69,7 +69,18 @@ func runSecond(s *script, ts *testscript.TestScript, _ bool, args []string) erro
 	}
 	out, err := s.second.Kubectl(context.Background(), input, append([]string{"-n", s.namespace}, args...)...)
 	fmt.Fprintln(ts.Stdout(), out)
-	return err
+	if err != nil || !operators {
+		return err
+	}
+	// The API server counts new rights a moment later.
+	for range 100 {
+		out, err = s.second.Kubectl(context.Background(), "", "-n", s.namespace, "auth", "can-i", "patch", "deployments.apps", "--as=demo", "--as-group=shop-operators")
+		if strings.HasPrefix(out, "yes") {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return fmt.Errorf("operators have no rights in the second cluster: %s %w", out, err)
 }
 
 // powerCut ends the second cluster without a word. What it said just before

@@ -737,7 +737,8 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 			// watch yields at least every second.
 			if o.Progress.State != kube.Observing && !tell.Same(o.Progress) && time.Since(told) >= narrateEvery {
 				told, tell = time.Now(), o.Progress
-				if o.Progress.Waits() { // for long, perhaps: who asks meanwhile is answered from the journal
+				// Who asks meanwhile is answered from the journal.
+				if o.Progress.Waits() || s.Change.Ending() == kube.EndsStepwise {
 					if e, err = l.swap(ctx, e, Watching); err != nil {
 						return e, err
 					}

@@ -35,6 +35,7 @@ type replica struct {
 	writes sync.RWMutex // held while something is written: death comes before or after
 	calm   func() bool  // reports whether it lives through the next moment
 	die    func(*replica)
+	spare  func() // gives back a death that another moment was quicker with
 }
 
 var errDead = errors.New("dead")
@@ -47,6 +48,8 @@ func (r *replica) lives() error {
 		r.writes.Unlock()
 		if first {
 			r.die(r)
+		} else {
+			r.spare()
 		}
 	}
 	if r.dead.Load() {
@@ -120,11 +123,16 @@ type crowd struct {
 	random  *rand.Rand
 }
 
-// roll reports true once in n times.
-func (c *crowd) roll(n int) bool {
+// doom reports true once in n times, while there are deaths to come, and takes
+// one: who is dead stays dead, or it would answer what it no longer did.
+func (c *crowd) doom(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.random.IntN(n) == 0
+	if c.deaths == 0 || c.random.IntN(n) != 0 {
+		return false
+	}
+	c.deaths--
+	return true
 }
 
 func (c *crowd) add(oneIn int) {
@@ -133,15 +141,14 @@ func (c *crowd) add(oneIn int) {
 	name := fmt.Sprintf("replica%d", c.born)
 	c.mu.Unlock()
 	r := &replica{Store: c.open(name)}
-	r.calm = func() bool { return !c.roll(oneIn) }
+	r.calm = func() bool { return !c.doom(oneIn) }
+	r.spare = func() {
+		c.mu.Lock()
+		c.deaths++
+		c.mu.Unlock()
+	}
 	r.die = func(r *replica) {
 		c.mu.Lock()
-		if c.deaths == 0 {
-			c.mu.Unlock()
-			r.dead.Store(false)
-			return
-		}
-		c.deaths--
 		c.live = slices.DeleteFunc(c.live, func(o *replica) bool { return o == r })
 		c.mu.Unlock()
 		c.kill(name)
