@@ -65,7 +65,7 @@ func runSecond(s *script, ts *testscript.TestScript, _ bool, args []string) erro
 		if err != nil {
 			return err
 		}
-		input, args = strings.ReplaceAll(string(place), "NAMESPACE", s.namespace), []string{"apply", "-f", "-"}
+		input, args = strings.NewReplacer("NAMESPACE", s.namespace, "ROLE", "edit").Replace(string(place)), []string{"apply", "-f", "-"}
 	}
 	out, err := s.second.Kubectl(context.Background(), input, append([]string{"-n", s.namespace}, args...)...)
 	fmt.Fprintln(ts.Stdout(), out)

@@ -268,7 +268,11 @@ func (c *Crew) risky(e action.Entry) (say intents.Say, high bool, err error) {
 			continue
 		}
 		for _, h := range s.Hazards {
-			why, err := c.catalogue.Say("hazard."+string(h), c.stepData(s))
+			data := c.stepData(s)
+			if cluster := s.Change.Ref.Cluster; h == action.Production && c.several() && c.cluster.Production(cluster) {
+				data["Namespace"] = cluster // all of it is
+			}
+			why, err := c.catalogue.Say("hazard."+string(h), data)
 			if err != nil {
 				return intents.Say{}, true, err
 			}
