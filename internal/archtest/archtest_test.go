@@ -44,8 +44,9 @@ func house() map[string]room {
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 		},
-		"intents":        {theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
-		"internal/fault": {},
+		"intents":                {theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
+		"internal/fault":         {},
+		"internal/observability": {},
 		"internal/store": {
 			ours:   []string{"internal/audit", "internal/fault"},
 			theirs: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
