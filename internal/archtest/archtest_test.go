@@ -47,6 +47,7 @@ func house() map[string]room {
 		"intents":                {theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
 		"internal/fault":         {},
 		"internal/observability": {},
+		"internal/diagnosis":     {ours: []string{"internal/fault", "internal/observability"}},
 		"internal/store": {
 			ours:   []string{"internal/audit", "internal/fault"},
 			theirs: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
