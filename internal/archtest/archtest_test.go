@@ -48,6 +48,7 @@ func house() map[string]room {
 		"internal/fault":         {},
 		"internal/observability": {},
 		"internal/diagnosis":     {ours: []string{"internal/fault", "internal/observability"}},
+		"internal/gate":          {theirs: []string{"github.com/aclements/go-moremath/"}},
 		"internal/store": {
 			ours:   []string{"internal/audit", "internal/fault"},
 			theirs: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
@@ -64,10 +65,10 @@ func house() map[string]room {
 			theirs: []string{"github.com/go-git/go-git/v5", "github.com/google/go-github/v87", "github.com/aymanbagabas/go-udiff", "go.yaml.in/yaml/v3"},
 			tests:  []string{"internal/gitops/gitopstest"},
 		},
-		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/kube"}, tests: []string{"internal/postgrestest", "internal/store"}},
+		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/gate", "internal/kube"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/skill": {
-			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/dialogue", "internal/fault", "internal/kube"},
+			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube"},
 			theirs: []string{"github.com/distribution/reference"},
 			tests:  []string{"internal/store"},
 		},
