@@ -26,20 +26,21 @@ import (
 // Config is the whole configuration. Every key is also a variable of the
 // environment: FIRSTMATE_ and the path in capitals, with _ for the dots.
 type Config struct {
-	Listen     string           `yaml:"listen" doc:"Where bot serve listens. Port 0 takes a free one."`
-	State      StateConfig      `yaml:"state"`
-	Replicas   ReplicasConfig   `yaml:"replicas"`
-	Kubernetes KubernetesConfig `yaml:"kubernetes"`
-	Access     AccessConfig     `yaml:"access"`
-	Web        WebConfig        `yaml:"web"`
-	Dialogflow DialogflowConfig `yaml:"dialogflow"`
-	GitOps     GitOpsConfig     `yaml:"gitops"`
-	Proposals  ProposalsConfig  `yaml:"proposals"`
-	Risk       RiskConfig       `yaml:"risk"`
-	Rollouts   RolloutsConfig   `yaml:"rollouts"`
-	Nodes      NodesConfig      `yaml:"nodes"`
-	Misses     MissesConfig     `yaml:"misses"`
-	Log        LogConfig        `yaml:"log"`
+	Listen        string              `yaml:"listen" doc:"Where bot serve listens. Port 0 takes a free one."`
+	State         StateConfig         `yaml:"state"`
+	Replicas      ReplicasConfig      `yaml:"replicas"`
+	Kubernetes    KubernetesConfig    `yaml:"kubernetes"`
+	Access        AccessConfig        `yaml:"access"`
+	Web           WebConfig           `yaml:"web"`
+	Dialogflow    DialogflowConfig    `yaml:"dialogflow"`
+	GitOps        GitOpsConfig        `yaml:"gitops"`
+	Proposals     ProposalsConfig     `yaml:"proposals"`
+	Risk          RiskConfig          `yaml:"risk"`
+	Rollouts      RolloutsConfig      `yaml:"rollouts"`
+	Nodes         NodesConfig         `yaml:"nodes"`
+	Misses        MissesConfig        `yaml:"misses"`
+	Observability ObservabilityConfig `yaml:"observability"`
+	Log           LogConfig           `yaml:"log"`
 }
 
 // StateConfig is where conversations and the journal are kept.
@@ -123,15 +124,16 @@ func (Secret) GoString() string { return "(hidden)" }
 // defaults are the values of keys that nobody set.
 func defaults() Config {
 	return Config{
-		GitOps:    gitOpsDefaults(),
-		Listen:    "127.0.0.1:8080",
-		Access:    AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
-		Proposals: ProposalsConfig{ExpireAfter: action.ProposalLife},
-		Risk:      RiskConfig{Production: []string{"prod", "prod-*", "*-prod", "production", "production-*", "*-production", "live"}},
-		Rollouts:  RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
-		Nodes:     NodesConfig{DrainFor: action.DrainLife},
-		Misses:    MissesConfig{Keep: true, Max: 1000},
-		Log:       LogConfig{Level: "info", Format: "text"},
+		GitOps:        gitOpsDefaults(),
+		Observability: observabilityDefaults(),
+		Listen:        "127.0.0.1:8080",
+		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
+		Proposals:     ProposalsConfig{ExpireAfter: action.ProposalLife},
+		Risk:          RiskConfig{Production: []string{"prod", "prod-*", "*-prod", "production", "production-*", "*-production", "live"}},
+		Rollouts:      RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
+		Nodes:         NodesConfig{DrainFor: action.DrainLife},
+		Misses:        MissesConfig{Keep: true, Max: 1000},
+		Log:           LogConfig{Level: "info", Format: "text"},
 	}
 }
 
@@ -139,6 +141,7 @@ func defaults() Config {
 type key struct {
 	path  string // "dialogflow.es.password"
 	doc   string
+	also  string        // another variable of the environment, that other programs know too
 	value reflect.Value // of the field
 }
 
@@ -156,9 +159,19 @@ func keys(v reflect.Value, prefix string) []key {
 		if !f.IsExported() {
 			continue
 		}
+		if f.Anonymous { // inline
+			out = append(out, keys(v.Field(i), prefix)...)
+			continue
+		}
 		path := prefix + f.Tag.Get("yaml")
 		if f.Type.Kind() == reflect.Struct {
-			out = append(out, keys(v.Field(i), path+".")...)
+			part := keys(v.Field(i), path+".")
+			for j := range part { // the variable of a part is that of its url
+				if also := f.Tag.Get("env"); also != "" && part[j].path == path+".url" {
+					part[j].also = also
+				}
+			}
+			out = append(out, part...)
 			continue
 		}
 		out = append(out, key{path: path, doc: f.Tag.Get("doc"), value: v.Field(i)})
@@ -180,6 +193,9 @@ func loadConfig(path string, getenv func(string) string) (Config, error) {
 		}
 	}
 	for _, k := range ks {
+		if v := getenv(k.also); k.also != "" && v != "" && k.value.String() == "" {
+			k.value.SetString(v)
+		}
 		if err := fromEnv(k, getenv); err != nil {
 			return c, err
 		}
@@ -366,6 +382,9 @@ func (c Config) check() error {
 	if err := c.GitOps.check(); err != nil {
 		return err
 	}
+	if err := c.Observability.check(); err != nil {
+		return err
+	}
 	if c.Misses.Max < 1 {
 		return fault.New(fault.Usage, "misses.max is how many sentences are kept, at least 1; to keep none, set misses.keep to false.")
 	}
@@ -452,6 +471,9 @@ func writeExample(w io.Writer) error {
 		env := k.env()
 		if k.secret() {
 			env += " or " + env + "_FILE"
+		}
+		if k.also != "" {
+			env += " or " + k.also
 		}
 		fmt.Fprintf(&b, "\n%s# %s\n%s# Environment: %s\n%s#%s: %s", pad, k.doc, pad, env, pad, name, val)
 	}

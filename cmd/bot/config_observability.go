@@ -1,0 +1,66 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/observability/backend"
+)
+
+// ObservabilityConfig is where metrics, logs, errors, alerts and traces are. A
+// back-end without a url is not used.
+type ObservabilityConfig struct {
+	Timeout    time.Duration    `yaml:"timeout" doc:"How long one call to a back-end may take, retries included."`
+	Prometheus PrometheusConfig `yaml:"prometheus" env:"PROMETHEUS_URL"`
+}
+
+// BackendConfig is how to reach a back-end, and what it wants to see.
+type BackendConfig struct {
+	URL      string            `yaml:"url" doc:"Its address, with the path before its API if there is one. Empty: it is not used."`
+	Username string            `yaml:"username" doc:"Basic authentication."`
+	Password Secret            `yaml:"password" doc:"Basic authentication."`
+	Bearer   Secret            `yaml:"bearer" doc:"Or a bearer token."`
+	Headers  map[string]Secret `yaml:"headers" doc:"Headers that every call carries, as in {X-Scope-OrgID: shop}."`
+	CAFile   string            `yaml:"ca_file" doc:"PEM of the authorities to trust beside the system's."`
+}
+
+// PrometheusConfig is where metrics are, and what they are called there.
+type PrometheusConfig struct {
+	BackendConfig `yaml:",inline"`
+}
+
+func observabilityDefaults() ObservabilityConfig {
+	return ObservabilityConfig{Timeout: backend.DefaultTimeout}
+}
+
+func (c ObservabilityConfig) check() error {
+	if c.Timeout <= 0 {
+		return fault.New(fault.Usage, "observability.timeout is a duration like 2s.")
+	}
+	_, err := c.backend("Prometheus", c.Prometheus.BackendConfig, nil, nil)
+	return err
+}
+
+// backend is the way to a back-end, nil where it is not configured.
+func (c ObservabilityConfig) backend(name string, b BackendConfig, log *slog.Logger, observe func(name, result string, took time.Duration)) (*backend.Client, error) {
+	if b.URL == "" {
+		return nil, nil
+	}
+	o := backend.Options{
+		Name: name, URL: b.URL, Username: b.Username, Password: string(b.Password), Bearer: string(b.Bearer),
+		Header: make(map[string]string, len(b.Headers)), Timeout: c.Timeout, Log: log, Observe: observe,
+	}
+	for k, v := range b.Headers {
+		o.Header[k] = string(v)
+	}
+	if b.CAFile != "" {
+		pem, err := os.ReadFile(b.CAFile)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Usage, "The ca_file of %s cannot be read: %v.", name, err)
+		}
+		o.CA = pem
+	}
+	return backend.New(o)
+}
