@@ -26,6 +26,7 @@ const terminalPatience = 10 * time.Second
 // a Writer, and hands it to the ledger alone.
 type app struct {
 	engine    *dialogue.Engine
+	eyes      eyes
 	ledger    *action.Ledger
 	fleet     *kube.Fleet
 	store     *store.Store
@@ -92,7 +93,13 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return action.IsProduction(ref.Namespace, fleet.NamespaceLabels(ref.Cluster, ref.Namespace), c.Risk.Production) ||
 			fleet.Production(ref.Cluster)
 	})
-	crew := skill.NewCrew(fleet, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: fleet, Who: guard, Now: time.Now})
+	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
+	var shown clusters = fleet
+	if c.Access.ReadsAsPerson && !opt.terminal { // at a terminal, the process is the person
+		inv.view = kube.NewView(fleet, time.Now)
+		shown = inv.view
+	}
+	crew := skill.NewCrew(shown, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: shown, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
@@ -101,9 +108,8 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	handlers = limited(handlers, catalogue, guard, opt.limits)
 	m := newMetrics(fleet.Clusters(), fleet.Up)
-	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)
-	a := &app{engine: engine, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
+	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
 	if c.Replicas.Lease != "" && opt.replica {
 		home, err := members[0].Connect() // the Lease is in the home cluster
 		if err == nil {
@@ -115,6 +121,9 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	return a, nil
 }
+
+// turns is where channels hand in what was said.
+func (a *app) turns() seeing { return seeing{a.engine, a.eyes} }
 
 // compiling is a recogniser that is made while the cluster is being looked at:
 // for a process that lives for one turn, either is most of its life.
@@ -145,7 +154,7 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	if err := a.fleet.Start(ctx); err != nil {
 		return err
 	}
-	narrator := a.metrics.count(skill.NewNarrator(a.crew, a.engine, a.log))
+	narrator := a.metrics.count(telling{skill.NewNarrator(a.crew, a.engine, a.log), a.eyes})
 	var wg sync.WaitGroup
 	var ledgerErr error
 	wg.Go(func() { a.gossip(ctx) })
@@ -166,10 +175,28 @@ type inventory struct {
 	fleet   *kube.Fleet
 	aliases map[string]string
 
+	view *kube.View // set where everybody has names of their own
+
 	mu    sync.Mutex
 	names uint64
 	inv   *intents.Inventory
+	own   map[string]ownNames // by whose they are
 }
+
+// ownNames are the names that one person may know of.
+type ownNames struct {
+	inv   *intents.Inventory
+	names uint64 // of the fleet when they were read
+	at    time.Time
+}
+
+const (
+	// ownNamesLife is how long a person's names count while none came or went:
+	// rights come and go too.
+	ownNamesLife = 30 * time.Second
+	// ownNamesKept bounds for how many people names are kept.
+	ownNamesKept = 200
+)
 
 // current gives the names of the home cluster and of those that were looked at,
 // and has these clusters looked at first.
@@ -178,20 +205,48 @@ func (i *inventory) current(ctx context.Context, clusters []string) (*intents.In
 		clusters = i.fleet.Clusters()
 	}
 	err := i.fleet.Learn(ctx, clusters...)
+	if i.view != nil {
+		inv, e := i.ofPerson(ctx)
+		return inv, errors.Join(err, e)
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if n := i.fleet.Names(); i.inv == nil || n != i.names {
-		i.inv, i.names = intents.NewInventory(i.data()), n
+		i.inv, i.names = intents.NewInventory(i.data(i.fleet.AllNames())), n
 	}
 	return i.inv, err
 }
 
-func (i *inventory) data() intents.InventoryData {
-	d := intents.InventoryData{
-		Clusters: i.fleet.Clusters(), ClusterAliases: i.fleet.Aliases(), Namespaces: i.fleet.AllNamespaces(), NamespaceAliases: i.aliases, Nodes: i.fleet.Nodes(),
+// ofPerson gives the names that the person of a context may know of, so that
+// "did you mean" gives away no others.
+func (i *inventory) ofPerson(ctx context.Context) (*intents.Inventory, error) {
+	who, now, names := kube.Whose(ctx), time.Now(), i.fleet.Names()
+	i.mu.Lock()
+	own, ok := i.own[who]
+	i.mu.Unlock()
+	if ok && own.names == names && now.Sub(own.at) < ownNamesLife {
+		return own.inv, nil
 	}
-	d.Containers, d.Tags = i.fleet.Images()
-	for _, w := range i.fleet.All() {
+	n, err := i.view.Names(ctx)
+	inv := intents.NewInventory(i.data(n))
+	if err != nil {
+		return inv, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.own) >= ownNamesKept || i.own == nil {
+		i.own = map[string]ownNames{}
+	}
+	i.own[who] = ownNames{inv, names, now}
+	return inv, nil
+}
+
+func (i *inventory) data(n kube.Names) intents.InventoryData {
+	d := intents.InventoryData{
+		Clusters: i.fleet.Clusters(), ClusterAliases: i.fleet.Aliases(), Namespaces: n.Namespaces, NamespaceAliases: i.aliases, Nodes: n.Nodes,
+		Containers: n.Containers, Tags: n.Tags,
+	}
+	for _, w := range n.Workloads {
 		d.Workloads = append(d.Workloads, intents.Workload{Name: w.Name, Namespace: w.Namespace, Kind: w.Kind})
 	}
 	return d

@@ -18,7 +18,7 @@ type AccessConfig struct {
 	People        []PersonConfig `yaml:"people" doc:"Who is known, a list of {name, speakers: [channel:id], user, groups, write, pin_hash}. user and groups are the Kubernetes user whose rights are used (impersonation). channel:* is everyone on a channel. write: true lets them change things after a yes. See docs/access.md."`
 	Policies      []yaml.Node    `yaml:"policies" doc:"Who may change what, when and how, a list of {name, match, unless, verdict, by, reason}: docs/access.md. The strictest rule that matches counts; what none matches is denied."`
 	PolicyFile    string         `yaml:"policy_file" doc:"A YAML file with more rules."`
-	ReadsAsPerson bool           `yaml:"reads_as_person" doc:"Whether questions are answered with the rights of the person too. Not possible yet: true is refused."`
+	ReadsAsPerson bool           `yaml:"reads_as_person" doc:"Whether each person sees only what their own Kubernetes user may: objects, names and what was done to them. Otherwise everybody who may ask sees what bot serve sees."`
 
 	Limits LimitsConfig `yaml:"limits"`
 
@@ -81,9 +81,6 @@ func (c AccessConfig) check() error {
 	}
 	if l := c.Limits; min(l.PersonReads, l.PersonWrites, l.ChannelReads, l.ChannelWrites) < 0 {
 		return fault.New(fault.Usage, "access.limits are numbers a minute; 0 is without limit.")
-	}
-	if c.ReadsAsPerson {
-		return fault.New(fault.Usage, "access.reads_as_person cannot be true: what is read comes from one watch that all share, with the rights of bot serve itself. Give bot serve a read role that everybody may know, or run one for each circle.")
 	}
 	_, err := c.rules()
 	return err

@@ -122,14 +122,14 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 	channels := http.NewServeMux()
 	switch {
 	case c.Web.Token != "" || loopback(at):
-		web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.AllowedHosts}, a.engine, log).Routes(channels)
+		web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.AllowedHosts}, a.turns(), log).Routes(channels)
 	default:
 		log.Warn("the HTTP API and the web console are off: set web.token to open them beyond loopback")
 	}
 	if es := c.Dialogflow.ES; es != (ESConfig{}) {
 		h, err := dialogflow.NewES(dialogflow.ES{
 			Username: es.Username, Password: string(es.Password), HeaderName: es.HeaderName, HeaderValue: string(es.HeaderValue),
-		}, a.engine, a.catalogue, dialogflowPatience, log)
+		}, a.turns(), a.catalogue, dialogflowPatience, log)
 		if err != nil {
 			return nil, err
 		}

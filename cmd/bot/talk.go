@@ -111,7 +111,7 @@ func (f *talkFlags) with(cmd *cobra.Command, e *env, conversation string, oneTur
 		settle, cancel := context.WithTimeout(ctx, settleLimit)
 		a.ledger.Settle(settle)
 		cancel()
-		return use(ctx, talk{terminal.Local(a.engine, conversation, me), false, dir})
+		return use(ctx, talk{terminal.Local(a.turns(), conversation, me), false, dir})
 	})
 }
 

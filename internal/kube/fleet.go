@@ -178,7 +178,7 @@ func (f *Fleet) Namespace(cluster string) string {
 }
 
 // Namespaces lists the namespaces of a cluster, as last seen.
-func (f *Fleet) Namespaces(cluster string) []string {
+func (f *Fleet) Namespaces(_ context.Context, cluster string) []string {
 	m, err := f.member(cluster)
 	if err != nil {
 		return nil
@@ -325,7 +325,7 @@ func (f *Fleet) All() []Ref {
 
 // Seen returns the workloads of a name in all clusters that were looked at, as
 // last seen. It asks nobody.
-func (f *Fleet) Seen(name string) []Ref {
+func (f *Fleet) Seen(_ context.Context, name string) []Ref {
 	var out []Ref
 	for _, r := range f.readers() {
 		for _, ref := range r.All() {
@@ -336,6 +336,9 @@ func (f *Fleet) Seen(name string) []Ref {
 	}
 	return out
 }
+
+// Sees reports whether an object may be known of; a Fleet hides nothing.
+func (f *Fleet) Sees(context.Context, Ref) bool { return true }
 
 // Nodes lists the nodes of all clusters, each name once.
 func (f *Fleet) Nodes() []string {

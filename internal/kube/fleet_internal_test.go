@@ -163,16 +163,16 @@ func TestAFleetAsksTheClusterThatIsMeant(t *testing.T) {
 		t.Error("a lazy cluster is looked at before anybody speaks of it")
 	}
 	names := f.Names()
-	if len(f.Seen("far")) != 0 || len(f.Nodes()) != 2 {
-		t.Errorf("%v %v", f.Seen("far"), f.Nodes())
+	if len(f.Seen(t.Context(), "far")) != 0 || len(f.Nodes()) != 2 {
+		t.Errorf("%v %v", f.Seen(t.Context(), "far"), f.Nodes())
 	}
 	if err := f.Learn(ctx, "west", "far"); err != nil {
 		t.Error(err)
 	}
-	if got := f.Seen("far"); len(got) != 1 || got[0].Cluster != "far" || f.Names() == names || len(f.Nodes()) != 3 || len(f.All()) != 3 {
+	if got := f.Seen(t.Context(), "far"); len(got) != 1 || got[0].Cluster != "far" || f.Names() == names || len(f.Nodes()) != 3 || len(f.All()) != 3 {
 		t.Errorf("%v %v %v", got, f.Nodes(), f.All())
 	}
-	if !slices.Equal(f.AllNamespaces(), []string{"shop"}) || !slices.Equal(f.Namespaces("far"), []string{"shop"}) || f.Namespaces("nowhere") != nil {
+	if !slices.Equal(f.AllNamespaces(), []string{"shop"}) || !slices.Equal(f.Namespaces(t.Context(), "far"), []string{"shop"}) || f.Namespaces(t.Context(), "nowhere") != nil {
 		t.Errorf("%v", f.AllNamespaces())
 	}
 	if _, err := f.Find(ctx, Query{Cluster: "mars"}); fault.KindOf(err) != fault.NotFound || fault.Say(err) != "I know no cluster mars. I look after east, west, far." {
@@ -190,6 +190,9 @@ func TestAClusterThatDiesIsNamedAndTheOthersGoOn(t *testing.T) {
 	ctx := t.Context()
 	if err := f.Learn(ctx, "west"); err != nil || !f.Up("west") {
 		t.Fatal(err)
+	}
+	for f.Standings(ctx)[1].Version == "" { // asked for beside the names
+		time.Sleep(10 * time.Millisecond)
 	}
 	for name, die := range map[string]*atomic.Bool{"breaks": &west.down, "hangs": &west.hangs} {
 		die.Store(true)

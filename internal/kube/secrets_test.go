@@ -40,7 +40,8 @@ import (
 // ways are the functions that make something that holds a connection. What they
 // return is gone through method by method, whatever it has.
 func ways() []string {
-	return []string{"Connect", "ConnectInside", "NewElector", "NewFleet", "NewReader", "NewRights", "NewWriter", "NewWriters"}
+	// The last three only write into a context, or read from it, whose eyes a View has.
+	return []string{"Connect", "ConnectInside", "NewElector", "NewFleet", "NewReader", "NewRights", "NewView", "NewWriter", "NewWriters", "Through", "ThroughOwn", "Whose"}
 }
 
 // TestEveryWayIsTried finds the exported functions and methods through which a
@@ -50,7 +51,7 @@ func TestEveryWayIsTried(t *testing.T) {
 	held := holders(files)
 	var makers []string
 	tried := map[string]bool{}
-	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}, &kube.Writers{}, &kube.Elector{}, &kube.Rights{}} {
+	for _, v := range []any{&kube.Cluster{}, &kube.Reader{}, &kube.Fleet{}, &kube.Writer{}, &kube.Writers{}, &kube.Elector{}, &kube.Rights{}, &kube.View{}} {
 		tried[reflect.TypeOf(v).Elem().Name()] = true
 	}
 	for _, f := range files {
@@ -296,6 +297,26 @@ func TestRightsOnlyAsk(t *testing.T) {
 	}
 }
 
+// TestAViewOnlyAsksAndReads does so with what shows a person what they may see:
+// this one may see all.
+func TestAViewOnlyAsksAndReads(t *testing.T) {
+	w := newWire(t)
+	create(t, w.namespace, kube.Deployment, "registry.example.com/shop/web:1.0")
+	c := get[*kube.Cluster](t)(kube.Connect(w.kubeconfig, "", ""))
+	f := get[*kube.Fleet](t)(kube.NewFleet([]kube.Member{{Name: c.Name, Connect: func() (*kube.Cluster, error) { return c, nil }}}, kube.FleetOptions{}, discard))
+	ok(t, f.Start(t.Context()))
+	admin := kube.Through(t.Context(), kube.As{User: "root", Groups: []string{"system:masters"}})
+	called := everyMethodIn(admin, t, w, kube.NewView(f, time.Now), variants(w.namespace, "all"), func(request string) string {
+		if request == "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews" {
+			return ""
+		}
+		return readsOnly(request)
+	})
+	if called < 100 {
+		t.Errorf("only %d calls", called)
+	}
+}
+
 // readsOnly says what is wrong with a request of something that only reads.
 func readsOnly(request string) string {
 	if !strings.HasPrefix(request, "GET ") && !strings.HasPrefix(request, "HEAD ") {
@@ -339,6 +360,12 @@ func leaks(results []any) string {
 // everyMethod calls all exported methods of v with all variants of arguments.
 func everyMethod(t *testing.T, w *wire, v any, with []hostile, wrong func(request string) string) (called int) {
 	t.Helper()
+	return everyMethodIn(t.Context(), t, w, v, with, wrong)
+}
+
+// everyMethodIn does so in a context.
+func everyMethodIn(in context.Context, t *testing.T, w *wire, v any, with []hostile, wrong func(request string) string) (called int) {
+	t.Helper()
 	typ := reflect.TypeOf(v)
 	for i := range typ.NumMethod() {
 		m := typ.Method(i)
@@ -346,7 +373,7 @@ func everyMethod(t *testing.T, w *wire, v any, with []hostile, wrong func(reques
 			continue // it was called, once as it must be
 		}
 		for _, h := range with {
-			ctx, cancel := context.WithTimeout(t.Context(), callLimit)
+			ctx, cancel := context.WithTimeout(in, callLimit)
 			args := []reflect.Value{reflect.ValueOf(v)}
 			for j := 1; j < m.Type.NumIn(); j++ {
 				args = append(args, h.value(ctx, t, m.Type.In(j), ""))

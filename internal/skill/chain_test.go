@@ -54,10 +54,10 @@ func ready(n int32) kube.Progress {
 	return kube.Progress{State: kube.Complete, Desired: n, Updated: n, Ready: n, Available: n, Total: n}
 }
 
-func (*town) Namespace(string) string    { return "shop" }
-func (*town) Cluster() string            { return "home" }
-func (*town) Clusters() []string         { return []string{"home"} }
-func (*town) Namespaces(string) []string { return []string{"lab", "shop", "staging"} }
+func (*town) Namespace(string) string                     { return "shop" }
+func (*town) Cluster() string                             { return "home" }
+func (*town) Clusters() []string                          { return []string{"home"} }
+func (*town) Namespaces(context.Context, string) []string { return []string{"lab", "shop", "staging"} }
 
 func (t *town) Find(_ context.Context, q kube.Query) ([]kube.Workload, error) {
 	t.mu.Lock()
@@ -206,7 +206,7 @@ func talkIn(t *testing.T, place interface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := intents.InventoryData{Clusters: place.Clusters(), Namespaces: place.Namespaces("")}
+	data := intents.InventoryData{Clusters: place.Clusters(), Namespaces: place.Namespaces(t.Context(), "")}
 	for _, w := range of.ws {
 		data.Workloads = append(data.Workloads, intents.Workload{Name: w.Ref.Name, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind})
 	}

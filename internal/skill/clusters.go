@@ -204,13 +204,13 @@ func (c *Crew) namespaceIn(cluster, namespace string) string {
 // hasNamespace returns an error where a cluster has no such namespace, or does
 // not say.
 func (c *Crew) hasNamespace(ctx context.Context, cluster, namespace string) error {
-	if slices.Contains(c.cluster.Namespaces(cluster), namespace) {
+	if slices.Contains(c.cluster.Namespaces(ctx, cluster), namespace) {
 		return nil
 	}
 	if _, err := c.cluster.Find(ctx, kube.Query{Cluster: cluster, Namespace: namespace}); err != nil {
 		return err // nobody has looked at it yet
 	}
-	if slices.Contains(c.cluster.Namespaces(cluster), namespace) {
+	if slices.Contains(c.cluster.Namespaces(ctx, cluster), namespace) {
 		return nil
 	}
 	if !c.several() {
@@ -227,7 +227,7 @@ func (c *Crew) inAnother(ctx context.Context, t *dialogue.Turn, name string) (ku
 		return kube.Workload{}, c.otherKind(ctx, here, name)
 	}
 	var where []string
-	for _, ref := range c.cluster.Seen(name) {
+	for _, ref := range c.cluster.Seen(ctx, name) {
 		if ref.Cluster != here && !slices.Contains(where, ref.Cluster) {
 			where = append(where, ref.Cluster)
 		}

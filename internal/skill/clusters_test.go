@@ -39,13 +39,13 @@ func newRegion() *region {
 	return r
 }
 
-func (*region) Cluster() string              { return "kind-dev" }
-func (*region) Clusters() []string           { return []string{"kind-dev", "prod-eu", "prod-us"} }
-func (*region) Production(c string) bool     { return c == "prod-eu" }
-func (*region) Namespaces(c string) []string { return []string{"shop"} }
-func (*region) Namespace(string) string      { return "shop" }
+func (*region) Cluster() string                                 { return "kind-dev" }
+func (*region) Clusters() []string                              { return []string{"kind-dev", "prod-eu", "prod-us"} }
+func (*region) Production(c string) bool                        { return c == "prod-eu" }
+func (*region) Namespaces(_ context.Context, c string) []string { return []string{"shop"} }
+func (*region) Namespace(string) string                         { return "shop" }
 
-func (r *region) Seen(name string) []kube.Ref {
+func (r *region) Seen(_ context.Context, name string) []kube.Ref {
 	var out []kube.Ref
 	for _, w := range r.ws {
 		if w.Ref.Name == name {

@@ -16,8 +16,8 @@ import (
 // create plans to run something new.
 func (c *Crew) create(ctx context.Context, t *dialogue.Turn, _ [][]kube.Change) (plan, error) {
 	in := t.Intent.Slots
-	ns := c.namespace(t)
-	if !slices.Contains(c.cluster.Namespaces(c.where(t)), ns) {
+	ns := c.namespace(ctx, t)
+	if !slices.Contains(c.cluster.Namespaces(ctx, c.where(t)), ns) {
 		return plan{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
 	}
 	image, err := imageSaid(in.String("image"), in.String("version"))

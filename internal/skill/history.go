@@ -26,6 +26,7 @@ type Past struct {
 	Trail   Trail
 	Cluster interface { // what the cluster remembers; *kube.Fleet has it
 		Edits(ctx context.Context, w kube.Workload) ([]kube.Edit, error)
+		Sees(ctx context.Context, ref kube.Ref) bool // whether who asks may know of it
 	}
 	Who interface { // who speakers are; *access.Guard knows
 		Who(ctx context.Context, s access.Speaker) (access.Person, bool, error)
@@ -136,7 +137,7 @@ func (c *Crew) about(ctx context.Context, t *dialogue.Turn) (subject, error) {
 		}
 		s.workloads = append(s.workloads, ws...)
 	}
-	home := slices.DeleteFunc(slices.Clone(s.workloads), func(w kube.Workload) bool { return w.Ref.Namespace != c.home(t) })
+	home := slices.DeleteFunc(slices.Clone(s.workloads), func(w kube.Workload) bool { return w.Ref.Namespace != c.home(ctx, t) })
 	switch n := len(s.names); {
 	case n == 0:
 	case n == len(s.workloads):
@@ -185,7 +186,7 @@ func (c *Crew) deeds(ctx context.Context, w window, s subject, mine func(audit.E
 		case audit.Seconded:
 			approved[ev.Action] = append(approved[ev.Action], cmp.Or(ev.Person, ev.Name, ev.Speaker))
 		case audit.Applied:
-			if !w.holds(ev.At) || !mine(ev) || len(ev.Objects) == 0 || !s.is(ev.Objects[0]) {
+			if !w.holds(ev.At) || !mine(ev) || len(ev.Objects) == 0 || !s.is(ev.Objects[0]) || !c.seen(ctx, ev.Objects) {
 				break
 			}
 			if d == nil {
@@ -208,6 +209,13 @@ func (c *Crew) deeds(ctx context.Context, w window, s subject, mine func(audit.E
 		out = append(out, d)
 	}
 	return out, err
+}
+
+// seen reports whether who asks may know of all objects of a line.
+func (c *Crew) seen(ctx context.Context, objects []audit.Object) bool {
+	return !slices.ContainsFunc(objects, func(o audit.Object) bool {
+		return !c.past.Cluster.Sees(ctx, kube.Ref{Cluster: o.Cluster, Namespace: o.Namespace, Kind: o.Kind, Name: o.Name})
+	})
 }
 
 // sinceDeploy are the deeds from the last one on that put another version there.

@@ -20,6 +20,8 @@ import (
 // archive is what a cluster remembers of who edited it.
 type archive map[string][]kube.Edit
 
+func (archive) Sees(_ context.Context, ref kube.Ref) bool { return ref.Namespace != "hidden" }
+
 func (a archive) Edits(_ context.Context, w kube.Workload) ([]kube.Edit, error) {
 	return a[w.Ref.Name], nil
 }
@@ -50,7 +52,7 @@ func newArchive(t *testing.T, now time.Time, edits archive, events ...audit.Even
 		}
 	}
 	place := newTown()
-	data := intents.InventoryData{Clusters: []string{"home"}, Namespaces: place.Namespaces("")}
+	data := intents.InventoryData{Clusters: []string{"home"}, Namespaces: place.Namespaces(t.Context(), "")}
 	for _, w := range place.ws {
 		data.Workloads = append(data.Workloads, intents.Workload{Name: w.Ref.Name, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind})
 	}

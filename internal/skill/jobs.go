@@ -38,7 +38,7 @@ func (c *Crew) batch(ctx context.Context, t *dialogue.Turn, name string) (b kube
 	}
 	var where []string
 	for _, o := range all {
-		if o.Ref.Namespace == c.home(t) || len(all) == 1 {
+		if o.Ref.Namespace == c.home(ctx, t) || len(all) == 1 {
 			return o, true, nil
 		}
 		if !slices.Contains(where, o.Ref.Namespace) {

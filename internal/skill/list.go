@@ -27,7 +27,7 @@ func (c *Crew) list(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 			kind = "pods"
 		}
 	}
-	ns := c.namespace(t)
+	ns := c.namespace(ctx, t)
 	if slices.Contains(clusterWide, kind) {
 		ns = ""
 	} else if err := c.hasNamespace(ctx, c.where(t), ns); err != nil {

@@ -11,9 +11,9 @@ import (
 )
 
 // context says where the conversation is: where names are looked for first.
-func (c *Crew) context(t *dialogue.Turn) (dialogue.Reply, error) {
+func (c *Crew) context(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	return t.Reply("status.context", dialogue.Data{
-		"Cluster": c.base(t), "Namespace": c.home(t), "Own": c.cluster.Namespace(c.base(t)),
+		"Cluster": c.base(t), "Namespace": c.home(ctx, t), "Own": c.cluster.Namespace(c.base(t)),
 	})
 }
 
@@ -29,7 +29,7 @@ func (c *Crew) switchNamespace(ctx context.Context, t *dialogue.Turn) (dialogue.
 	if err := c.hasNamespace(ctx, c.base(t), ns); err != nil {
 		return dialogue.Reply{}, err
 	}
-	same := c.home(t) == ns
+	same := c.home(ctx, t) == ns
 	t.Session.Home = ns
 	if ns == c.cluster.Namespace(c.base(t)) {
 		t.Session.Home = ""

@@ -98,8 +98,8 @@ func (c *Crew) podsMeant(ctx context.Context, t *dialogue.Turn) ([]kube.PodState
 	which, of := in.String("which"), ""
 	var out []kube.PodState
 	if len(in.Targets()) == 0 {
-		of = c.namespace(t)
-		if !slices.Contains(c.cluster.Namespaces(c.where(t)), of) {
+		of = c.namespace(ctx, t)
+		if !slices.Contains(c.cluster.Namespaces(ctx, c.where(t)), of) {
 			return nil, fault.New(fault.NotFound, "There is no namespace %s.", of)
 		}
 		all, err := c.cluster.Pods(ctx, kube.PodQuery{Cluster: c.where(t), Namespace: of})
@@ -145,7 +145,7 @@ func (c *Crew) podNamed(ctx context.Context, t *dialogue.Turn, name string) (kub
 	}
 	var where []string
 	for _, p := range all {
-		if len(all) == 1 || p.Ref.Namespace == c.home(t) {
+		if len(all) == 1 || p.Ref.Namespace == c.home(ctx, t) {
 			return p, nil
 		}
 		where = append(where, p.Ref.Namespace)

@@ -16,11 +16,11 @@ import (
 func (c *Crew) promote(ctx context.Context, t *dialogue.Turn, before [][]kube.Change) (plan, error) {
 	in := t.Intent.Slots
 	from, to := in.String("from"), in.String("to")
-	if c.isCluster(t, from) || c.isCluster(t, to) {
+	if c.isCluster(ctx, t, from) || c.isCluster(ctx, t, to) {
 		return c.promoteAcross(ctx, t, before)
 	}
 	for _, ns := range []string{from, to} {
-		if ns != "" && !slices.Contains(c.cluster.Namespaces(c.where(t)), ns) {
+		if ns != "" && !slices.Contains(c.cluster.Namespaces(ctx, c.where(t)), ns) {
 			return plan{}, fault.New(fault.NotFound, "There is no namespace %s.", ns)
 		}
 	}
@@ -85,7 +85,7 @@ func (c *Crew) promoted(ctx context.Context, t *dialogue.Turn, from string) (of 
 		if err != nil {
 			return nil, "", err
 		}
-		return nil, "", instead{reply: t.Ask(r, "from", c.cluster.Namespaces(c.where(t)))}
+		return nil, "", instead{reply: t.Ask(r, "from", c.cluster.Namespaces(ctx, c.where(t)))}
 	case len(said) == 1 && said[0] == intents.TargetAll:
 		ws, err := c.cluster.Find(ctx, kube.Query{Cluster: c.where(t), Namespace: from, Kind: kube.Deployment})
 		if err == nil && len(ws) == 0 {
@@ -125,8 +125,8 @@ func (c *Crew) fromTo(ctx context.Context, t *dialogue.Turn, name, from, to stri
 	}
 	if from == "" {
 		can := other(to)
-		if slices.Contains(can, c.home(t)) {
-			can = []string{c.home(t)}
+		if slices.Contains(can, c.home(ctx, t)) {
+			can = []string{c.home(ctx, t)}
 		}
 		if from, err = c.oneOf(t, "from", can, other(to)); err != nil {
 			return "", "", err

@@ -12,8 +12,8 @@ import (
 )
 
 // isCluster reports a place that is a cluster, and no namespace where the turn is.
-func (c *Crew) isCluster(t *dialogue.Turn, place string) bool {
-	return c.several() && slices.Contains(c.cluster.Clusters(), place) && !slices.Contains(c.cluster.Namespaces(c.where(t)), place)
+func (c *Crew) isCluster(ctx context.Context, t *dialogue.Turn, place string) bool {
+	return c.several() && slices.Contains(c.cluster.Clusters(), place) && !slices.Contains(c.cluster.Namespaces(ctx, c.where(t)), place)
 }
 
 // promoteAcross plans to put what runs in one cluster on the same workloads in
@@ -24,7 +24,7 @@ func (c *Crew) promoteAcross(ctx context.Context, t *dialogue.Turn, before [][]k
 	switch {
 	case from == to:
 		return plan{}, fault.New(fault.NotUnderstood, "From %s to %s is no way to go. Say two clusters.", from, to)
-	case !c.isCluster(t, from) || !c.isCluster(t, to):
+	case !c.isCluster(ctx, t, from) || !c.isCluster(ctx, t, to):
 		return plan{}, fault.New(fault.NotUnderstood, "I can promote from one cluster to another or from one namespace to another; %s and %s are not the same kind of place.", from, to)
 	}
 	src, err := c.workloads(ctx, in(t, from, t.Session))

@@ -34,11 +34,11 @@ type Reader interface {
 type finder interface {
 	Find(ctx context.Context, q kube.Query) ([]kube.Workload, error)
 	Get(ctx context.Context, ref kube.Ref) (kube.Workload, error)
-	Namespace(cluster string) string // where names are looked for first
-	Cluster() string                 // what the home cluster is called
-	Clusters() []string              // what all are called, home first
-	Production(cluster string) bool  // whether others depend on it
-	Seen(name string) []kube.Ref     // where workloads of a name were seen, without asking
+	Namespace(cluster string) string                  // where names are looked for first
+	Cluster() string                                  // what the home cluster is called
+	Clusters() []string                               // what all are called, home first
+	Production(cluster string) bool                   // whether others depend on it
+	Seen(ctx context.Context, name string) []kube.Ref // where workloads of a name were seen, without asking
 }
 
 type historian interface {
@@ -47,7 +47,7 @@ type historian interface {
 
 type lister interface {
 	List(ctx context.Context, q kube.ListQuery) (kube.Table, error)
-	Namespaces(cluster string) []string
+	Namespaces(ctx context.Context, cluster string) []string
 }
 
 // Ledger is where changes are proposed; *action.Ledger is one.
@@ -150,7 +150,7 @@ func (c *Crew) workloads(ctx context.Context, t *dialogue.Turn) ([]kube.Workload
 	case len(names) == 1 && (names[0] == intents.TargetIt || names[0] == intents.TargetThem):
 		return c.spokenOf(ctx, t)
 	case len(names) == 1 && names[0] == intents.TargetAll:
-		ns := c.namespace(t)
+		ns := c.namespace(ctx, t)
 		ws, err := c.cluster.Find(ctx, kube.Query{Cluster: c.where(t), Namespace: ns, Kind: kube.Deployment})
 		if err == nil && len(ws) == 0 {
 			err = fault.New(fault.NotFound, "There are no Deployments in %s.", ns)
@@ -174,22 +174,22 @@ func (c *Crew) workloads(ctx context.Context, t *dialogue.Turn) ([]kube.Workload
 }
 
 // namespace is the one that a turn is about where no name decides it.
-func (c *Crew) namespace(t *dialogue.Turn) string {
+func (c *Crew) namespace(ctx context.Context, t *dialogue.Turn) string {
 	if ns := t.Intent.Slots.String("namespace"); ns != "" {
 		return ns
 	}
-	return c.home(t)
+	return c.home(ctx, t)
 }
 
 // home is where names are looked for first: where the conversation switched to,
 // else the cluster's own namespace.
-func (c *Crew) home(t *dialogue.Turn) string {
+func (c *Crew) home(ctx context.Context, t *dialogue.Turn) string {
 	cluster := c.where(t)
 	own := c.cluster.Namespace(cluster)
 	if base := c.base(t); cluster != base {
 		// Where the conversation is, is in another cluster; the same place there is
 		// better than a context without a namespace of its own.
-		if ns := cmp.Or(t.Session.Home, c.cluster.Namespace(base)); own == "default" && slices.Contains(c.cluster.Namespaces(cluster), ns) {
+		if ns := cmp.Or(t.Session.Home, c.cluster.Namespace(base)); own == "default" && slices.Contains(c.cluster.Namespaces(ctx, cluster), ns) {
 			return ns
 		}
 		return own
@@ -317,8 +317,8 @@ func (c *Crew) workload(ctx context.Context, t *dialogue.Turn, name string) (kub
 	switch {
 	case len(where) == 0:
 		return c.inAnother(ctx, t, name)
-	case slices.Contains(where, c.home(t)):
-		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: c.home(t), Name: name})
+	case slices.Contains(where, c.home(ctx, t)):
+		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: c.home(ctx, t), Name: name})
 	case len(where) == 1:
 		return c.pick(ctx, kube.Query{Cluster: cluster, Namespace: where[0], Name: name})
 	}

@@ -14,7 +14,7 @@ import (
 // status says how workloads are.
 func (c *Crew) status(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	if t.Intent.Slots.String("what") == "context" {
-		return c.context(t)
+		return c.context(ctx, t)
 	}
 	if r, done, err := c.statusElsewhere(ctx, t); done || err != nil {
 		if err != nil {
