@@ -343,7 +343,9 @@ var quoted = regexp.MustCompile(`"[^"]*"`)
 
 // clip bounds text of the cluster and takes out of it line breaks, control
 // signs and signs that reorder what a terminal or a chat shows.
-func clip(s string) string {
+func clip(s string) string { return clipTo(s, detailLimit) }
+
+func clipTo(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return ' '
@@ -351,8 +353,8 @@ func clip(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "?"))
 	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > detailLimit {
-		s = strings.ToValidUTF8(s[:detailLimit], "") + "…"
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return s
 }

@@ -45,7 +45,21 @@ func ReaderNeeds() (needed, rest []Right) {
 		return out
 	}
 	needed = append(all("", "namespaces", "nodes", "pods", "events"), all("apps", "deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions")...)
-	return needed, append(all("autoscaling", "horizontalpodautoscalers"), all("batch", "jobs", "cronjobs")...)
+	rest = append(all("autoscaling", "horizontalpodautoscalers"), all("batch", "jobs", "cronjobs")...)
+	return needed, append(rest, surveyNeeds()...)
+}
+
+// surveyNeeds are the rights for what is asked for only to find out why
+// something is as it is. Of ConfigMaps that is each by its name: never all.
+func surveyNeeds() (out []Right) {
+	for _, r := range []Right{
+		{Group: "", Resource: "services"}, {Group: "", Resource: "persistentvolumeclaims"}, {Group: "", Resource: "resourcequotas"},
+		{Group: "discovery.k8s.io", Resource: "endpointslices"}, {Group: "networking.k8s.io", Resource: "networkpolicies"},
+	} {
+		r.Verb = "list"
+		out = append(out, r)
+	}
+	return append(out, Right{Verb: "get", Resource: "configmaps"}, Right{Verb: "get", Group: "storage.k8s.io", Resource: "storageclasses"})
 }
 
 // Rights asks the API server what is allowed. It changes nothing.

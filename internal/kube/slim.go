@@ -44,9 +44,10 @@ func slimNode(n *corev1.Node) *corev1.Node {
 	out := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}}
 	out.Spec.Unschedulable = n.Spec.Unschedulable
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			out.Status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
-		}
+		out.Status.Conditions = append(out.Status.Conditions, corev1.NodeCondition{
+			Type: corev1.NodeConditionType(one(string(c.Type))), Status: corev1.ConditionStatus(one(string(c.Status))),
+			Reason: one(c.Reason), Message: one(c.Message), LastTransitionTime: c.LastTransitionTime,
+		})
 	}
 	return out
 }
