@@ -13,7 +13,7 @@ type Verdict struct {
 	Since time.Time `json:"since,omitzero"`
 	// Shows is how the symptom shows itself at the target, the plainest first.
 	Shows []Evidence `json:"shows,omitempty"`
-	// Missing is what would have to be known to be surer: sentences.
+	// Missing is what would have to be known to be surer: LacksRequests, …
 	Missing []string `json:"missing,omitempty"`
 }
 
