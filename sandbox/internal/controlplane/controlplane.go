@@ -24,6 +24,9 @@ type Config struct {
 	EtcdSocket, EtcdPeerSocket string
 	// APIPort and MetricsPort are ports on 127.0.0.1.
 	APIPort, MetricsPort int
+	// StateMetricsPort and StateTelemetryPort are kube-state-metrics': what it
+	// knows of the cluster, and of itself.
+	StateMetricsPort, StateTelemetryPort int
 	// Kubeconfig is the administrator's kubeconfig file.
 	Kubeconfig string
 	PKI        pki.Files
