@@ -4,7 +4,7 @@ GO ?= go
 # Where the linter comes from; the version that .golangci.yml was written for.
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo test unit lint bench generate manifests build sandbox postgres
+.PHONY: demo test unit lint bench generate manifests build sandbox servers postgres
 
 # ARGS=--headless stays up and prints addresses; --pods N adds load.
 demo: sandbox
@@ -20,6 +20,11 @@ build:
 sandbox:
 	@cd sandbox && $(GO) run ./build >/dev/null
 
+# Prometheus, Loki, Jaeger and Alertmanager, one after the other: 15 to 20 minutes
+# on two cores the first time, nothing later.
+servers: sandbox
+	@cd sandbox && $(GO) run ./build servers >/dev/null
+
 # Debian's package, where it is missing and can be installed.
 postgres:
 	@internal/postgrestest/install.sh
@@ -29,7 +34,7 @@ unit:
 	$(GO) test -short ./...
 
 # -count=1: the tests start programs that the cache of test results knows nothing of.
-test: sandbox postgres
+test: servers postgres
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 15m ./...
 	cd sandbox && $(GO) test -count=1 -timeout 10m -gcflags=all=-dwarf=false ./...

@@ -1,7 +1,10 @@
-// Command build builds the sandbox, unless it is in the cache already, and
-// prints the path of the program. Run it in the module's folder:
+// Command build builds the sandbox's programs, unless they are in the cache
+// already, and prints their paths. Run it in the module's folder:
 //
-//	go run ./build
+//	go run ./build                   the sandbox
+//	go run ./build servers           Prometheus, Loki, Jaeger, Alertmanager
+//	go run ./build loki prometheus   some of them
+//	go run ./build all               everything, one after the other
 //
 // The cache is ${FIRSTMATE_CACHE:-the user's cache folder}/firstmate.
 package main
@@ -34,10 +37,20 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	path, err := cache.Build(ctx)
+	names := os.Args[1:]
+	if len(names) == 0 {
+		names = []string{"sandbox"}
+	}
+	targets, err := buildcache.Find(module, names...)
 	if err != nil {
 		return err
 	}
-	fmt.Println(path)
+	for _, t := range targets {
+		path, err := cache.Build(ctx, t)
+		if err != nil {
+			return err
+		}
+		fmt.Println(path)
+	}
 	return nil
 }

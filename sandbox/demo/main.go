@@ -136,7 +136,11 @@ func build(ctx context.Context) (programs, error) {
 	} else if p.bot, err = filepath.Abs(p.bot); err != nil {
 		return p, err
 	}
-	if p.sandbox, err = cache.Build(ctx); err != nil {
+	target, err := buildcache.Sandbox(module)
+	if err != nil {
+		return p, err
+	}
+	if p.sandbox, err = cache.Build(ctx, target); err != nil {
 		return p, err
 	}
 	p.kubectl = p.sandbox + " kubectl"

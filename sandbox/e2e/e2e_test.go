@@ -31,14 +31,18 @@ func binary(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	target, err := buildcache.Sandbox(module)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if os.Getenv("SANDBOX_E2E") == "1" {
-		path, err := cache.Build(context.Background())
+		path, err := cache.Build(context.Background(), target)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
-	path, ok, err := cache.Lookup()
+	path, ok, err := cache.Lookup(target)
 	if err != nil {
 		t.Fatal(err)
 	}

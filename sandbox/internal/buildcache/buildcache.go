@@ -1,23 +1,21 @@
-// Package buildcache builds the sandbox's binary once and keeps it. The binary
-// holds a whole Kubernetes control plane and takes minutes to compile, so it is
-// built only when its sources, the Go version or the flags change.
+// Package buildcache builds the sandbox's programs once and keeps them: the
+// sandbox itself, which holds a whole Kubernetes control plane, and the servers
+// beside it. Each takes minutes to compile, so it is built only when its
+// sources, the Go version or the flags change.
 //
 // The package uses the standard library alone: the programs that need it run
 // from source, and must not compile Kubernetes to say that they are about to.
 package buildcache
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -27,22 +25,35 @@ import (
 )
 
 const (
-	// keep is how many binaries stay in the cache: this one and the one before,
-	// for going back and forth between two branches.
+	// keep is how many builds of a program stay in the cache: this one and the
+	// one before, for going back and forth between two branches.
 	keep = 2
-	// binary is the name of the program in its folder.
-	binary = "sandbox"
-	prefix = "sandbox-"
+	// inUse is how long a build stays after its last use in any case: several
+	// checkouts may take turns.
+	inUse = 24 * time.Hour
 )
 
-// kubernetesModule is the line of go.mod that the version stamped into the
-// binary comes from.
-var kubernetesModule = regexp.MustCompile(`(?m)^\s*k8s\.io/kubernetes\s+(v1\.(\d+)\.\d+\S*)`)
+// Target is a program that the cache can build.
+type Target struct {
+	// Name is that of the program.
+	Name string
+	// Module is the folder of its module, Package what to build there.
+	Module, Package string
+	// Flags are those of "go build".
+	Flags []string
+	// About and Takes say what is built, and how long it takes the first time.
+	About, Takes string
+	// sources lists the files of the module that the program is made from.
+	sources func(fs.FS) ([]string, error)
+	// prepare makes in a temporary folder what the build needs besides, and
+	// returns flags for it.
+	prepare func(ctx context.Context, c *Cache, t Target, dir string) ([]string, error)
+	// otherwise makes the program at a path in another way where the build fails.
+	otherwise func(ctx context.Context, c *Cache, path string) error
+}
 
-// Cache builds and keeps binaries of one module.
+// Cache builds and keeps programs.
 type Cache struct {
-	// Module is the folder of the sandbox's module.
-	Module string
 	// Dir is the cache folder.
 	Dir string
 	// GoVersion is "go env GOVERSION" of the compiler in use.
@@ -51,7 +62,7 @@ type Cache struct {
 	Progress *Progress
 }
 
-// New returns the cache for the module in the folder.
+// New returns the cache, for the compiler that the module in the folder uses.
 func New(ctx context.Context, module string, progress *Progress) (*Cache, error) {
 	dir, err := DefaultDir()
 	if err != nil {
@@ -63,7 +74,7 @@ func New(ctx context.Context, module string, progress *Progress) (*Cache, error)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the version of Go: %w", withStderr(err))
 	}
-	return &Cache{Module: module, Dir: dir, GoVersion: strings.TrimSpace(string(out)), Progress: progress}, nil
+	return &Cache{Dir: dir, GoVersion: strings.TrimSpace(string(out)), Progress: progress}, nil
 }
 
 // DefaultDir is $FIRSTMATE_CACHE, or "firstmate" in the user's cache folder.
@@ -81,38 +92,16 @@ func DefaultDir() (string, error) {
 	return filepath.Abs(filepath.Join(dir, "firstmate"))
 }
 
-// flags are those of "go build". Debug information would make the first build a
-// quarter longer.
-func (c *Cache) flags() ([]string, error) {
-	b, err := os.ReadFile(filepath.Join(c.Module, "go.mod"))
-	if err != nil {
-		return nil, err
-	}
-	m := kubernetesModule.FindStringSubmatch(string(b))
-	if m == nil {
-		return nil, fmt.Errorf("%s names no version of k8s.io/kubernetes", filepath.Join(c.Module, "go.mod"))
-	}
-	// Without these the version is a placeholder that kubectl cannot read.
-	const v = "k8s.io/component-base/version"
-	ld := fmt.Sprintf("-s -w -X %s.gitVersion=%s -X %s.gitMajor=1 -X %s.gitMinor=%s -X %s.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion=%s",
-		v, m[1], v, v, m[2], v, m[1])
-	return []string{"-gcflags=all=-dwarf=false", "-ldflags=" + ld}, nil
-}
-
-// Key names the binary that the present sources give.
-func (c *Cache) Key() (string, error) {
-	flags, err := c.flags()
-	if err != nil {
-		return "", err
-	}
+// Key names the build that the present sources give.
+func (c *Cache) Key(t Target) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %s/%s %q\n", c.GoVersion, goos(), goarch(), flags)
-	files, err := sources(os.DirFS(c.Module))
+	fmt.Fprintf(h, "%s %s/%s %q\n", c.GoVersion, goos(), goarch(), t.Flags)
+	files, err := t.sources(os.DirFS(t.Module))
 	if err != nil {
 		return "", err
 	}
 	for _, name := range files {
-		b, err := os.ReadFile(filepath.Join(c.Module, filepath.FromSlash(name)))
+		b, err := os.ReadFile(filepath.Join(t.Module, filepath.FromSlash(name)))
 		if err != nil {
 			return "", err
 		}
@@ -131,57 +120,31 @@ func env(name, otherwise string) string {
 	return otherwise
 }
 
-// sources are the files that the binary is made from, sorted. Tests, and the
-// programs that only build or start it, are not among them.
-func sources(module fs.FS) ([]string, error) {
-	var files []string
-	err := fs.WalkDir(module, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			switch {
-			case p == "build", p == "demo", p == "internal/buildcache", p == "e2e":
-				return fs.SkipDir
-			case p != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
-				return fs.SkipDir
-			}
-			return nil
-		}
-		switch {
-		case p == "go.mod", p == "go.sum":
-		case strings.HasSuffix(p, "_test.go"):
-			return nil
-		case path.Ext(p) == ".go":
-		case path.Ext(p) == ".yaml" && strings.Contains(p, "/manifests/"):
-		default:
-			return nil
-		}
-		files = append(files, p)
-		return nil
-	})
-	slices.Sort(files)
-	return files, err
-}
-
-// Lookup returns the path of the present binary, and whether it is there.
-func (c *Cache) Lookup() (string, bool, error) {
-	key, err := c.Key()
+// Lookup returns the path of the program's present build, and whether it is there.
+func (c *Cache) Lookup(t Target) (string, bool, error) {
+	key, err := c.Key(t)
 	if err != nil {
 		return "", false, err
 	}
-	p := filepath.Join(c.Dir, prefix+key, binary)
+	p := filepath.Join(c.Dir, t.Name+"-"+key, t.Name)
 	fi, err := os.Stat(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, false, nil
 	}
-	return p, err == nil && fi.Mode().IsRegular(), err
+	if err != nil || !fi.Mode().IsRegular() {
+		return p, false, err
+	}
+	// That it was used just now; an error makes it look older than it is.
+	now := time.Now()
+	_ = os.Chtimes(filepath.Dir(p), now, now)
+	return p, true, nil
 }
 
-// Build returns the path of the binary, after building it if need be. Calls at
-// the same time, in any process, wait for each other and build once.
-func (c *Cache) Build(ctx context.Context) (string, error) {
-	if p, ok, err := c.Lookup(); err != nil || ok {
+// Build returns the path of the program, after building it if need be. Calls at
+// the same time, in any process, wait for each other and build once; one program
+// is built at a time.
+func (c *Cache) Build(ctx context.Context, t Target) (string, error) {
+	if p, ok, err := c.Lookup(t); err != nil || ok {
 		return p, err
 	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
@@ -192,14 +155,14 @@ func (c *Cache) Build(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	p, ok, err := c.Lookup() // another process may have built it meanwhile
+	p, ok, err := c.Lookup(t) // another process may have built it meanwhile
 	if err != nil || ok {
 		return p, err
 	}
-	if err := c.build(ctx, p); err != nil {
+	if err := c.build(ctx, t, p); err != nil {
 		return "", err
 	}
-	c.prune(filepath.Dir(p))
+	c.prune(t.Name, filepath.Dir(p))
 	return p, nil
 }
 
@@ -219,7 +182,7 @@ func (c *Cache) lock(ctx context.Context) (unlock func(), err error) {
 			return func() { f.Close() }, nil
 		}
 		if !told {
-			c.Progress.Say("another process is building the sandbox; waiting for it")
+			c.Progress.Say("another process is building; waiting for it")
 			told = true
 		}
 		select {
@@ -231,23 +194,49 @@ func (c *Cache) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// build makes the binary at p. It appears there whole or not at all.
-func (c *Cache) build(ctx context.Context, p string) error {
-	flags, err := c.flags()
-	if err != nil {
-		return err
-	}
-	c.Progress.Say("building the sandbox (a whole Kubernetes control plane): the first time takes 5 to 7 minutes on two cores, later ones seconds")
+// build makes the program at p. It appears there whole or not at all.
+func (c *Cache) build(ctx context.Context, t Target, p string) error {
+	c.Progress.Say(fmt.Sprintf("building %s, once: %s", t.About, t.Takes))
 	tmp, err := os.MkdirTemp(c.Dir, "building-")
 	if err != nil {
 		return explain(err)
 	}
 	defer os.RemoveAll(tmp)
+	out := filepath.Join(tmp, "out")
+	if err := os.Mkdir(out, 0o755); err != nil {
+		return explain(err)
+	}
+	err = c.compile(ctx, t, tmp, filepath.Join(out, t.Name))
+	if err != nil && ctx.Err() == nil && t.otherwise != nil {
+		c.Progress.Say(err.Error())
+		if other := t.otherwise(ctx, c, filepath.Join(out, t.Name)); other != nil {
+			err = errors.Join(err, other)
+		} else {
+			err = nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(out, filepath.Dir(p)); err != nil {
+		return explain(err)
+	}
+	return nil
+}
 
-	const target = "./cmd/sandbox"
-	total := c.stale(ctx, flags, target)
+// compile builds the program at out; tmp is for files that the build needs.
+func (c *Cache) compile(ctx context.Context, t Target, tmp, out string) error {
+	flags := t.Flags
+	if t.prepare != nil {
+		more, err := t.prepare(ctx, c, t, tmp)
+		if err != nil {
+			return fmt.Errorf("preparing the build of %s: %w", t.About, err)
+		}
+		flags = slices.Concat(flags, more)
+	}
+	total := c.stale(ctx, t, flags)
 	args := append([]string{"build", "-v"}, flags...)
-	cmd := c.command(ctx, append(args, "-o", filepath.Join(tmp, binary), target)...)
+	cmd := c.command(ctx, t, append(args, "-o", out, t.Package)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -258,26 +247,20 @@ func (c *Cache) build(ctx context.Context, p string) error {
 	said := c.Progress.follow(stderr, total)
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("building the sandbox: %w", context.Cause(ctx))
+			return fmt.Errorf("building %s: %w", t.About, context.Cause(ctx))
 		}
-		return buildError(err, said)
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, filepath.Dir(p)); err != nil {
-		return explain(err)
+		return buildError(t, err, said)
 	}
 	return nil
 }
 
 // stale counts the packages to compile, 0 if that cannot be told; it downloads
 // the modules, so that the build does not look stuck while it does.
-func (c *Cache) stale(ctx context.Context, flags []string, target string) int {
-	done := c.Progress.During("looking what to compile; modules are downloaded the first time (670 MB)")
+func (c *Cache) stale(ctx context.Context, t Target, flags []string) int {
+	done := c.Progress.During("looking what to compile; modules are downloaded the first time (hundreds of MB)")
 	defer done()
 	args := append([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"}, flags...)
-	out, err := c.command(ctx, append(args, target)...).Output()
+	out, err := c.command(ctx, t, append(args, t.Package)...).Output()
 	if err != nil {
 		return 0 // the build says why, better
 	}
@@ -286,9 +269,9 @@ func (c *Cache) stale(ctx context.Context, flags []string, target string) int {
 
 // command is a go command in the module. A workspace or vendor setting of the
 // person's must not change what is built.
-func (c *Cache) command(ctx context.Context, args ...string) *exec.Cmd {
+func (c *Cache) command(ctx context.Context, t Target, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = c.Module
+	cmd.Dir = t.Module
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	if os.Getenv("GOGC") == "" {
 		// The compiler then spends a tenth less time, for more memory.
@@ -299,9 +282,9 @@ func (c *Cache) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// prune removes all but the newest binaries, and what killed builds left. The
-// caller holds the lock. What cannot be removed is tried again next time.
-func (c *Cache) prune(current string) {
+// prune removes all but the newest builds of a program, and what killed builds
+// left. The caller holds the lock. What cannot be removed is tried again next time.
+func (c *Cache) prune(name, current string) {
 	entries, err := os.ReadDir(c.Dir)
 	if err != nil {
 		return
@@ -317,7 +300,7 @@ func (c *Cache) prune(current string) {
 		case !e.IsDir() || p == current:
 		case strings.HasPrefix(e.Name(), "building-"):
 			os.RemoveAll(p)
-		case strings.HasPrefix(e.Name(), prefix):
+		case buildOf(name, e.Name()):
 			if fi, err := e.Info(); err == nil {
 				old = append(old, candidate{p, fi.ModTime()})
 			}
@@ -325,14 +308,20 @@ func (c *Cache) prune(current string) {
 	}
 	slices.SortFunc(old, func(a, b candidate) int { return b.used.Compare(a.used) })
 	for i, o := range old {
-		if i >= keep-1 {
+		if i >= keep-1 && time.Since(o.used) > inUse {
 			os.RemoveAll(o.path)
 		}
 	}
 }
 
+// buildOf says whether a folder of the cache holds a build of the program.
+func buildOf(name, folder string) bool {
+	key, ok := strings.CutPrefix(folder, name+"-")
+	return ok && !strings.Contains(key, "-")
+}
+
 // buildError makes the usual failures readable.
-func buildError(err error, output string) error {
+func buildError(t Target, err error, output string) error {
 	lower := strings.ToLower(output)
 	switch {
 	case strings.Contains(lower, "no space left on device"):
@@ -340,7 +329,7 @@ func buildError(err error, output string) error {
 	case regexp.MustCompile(`dial tcp|no such host|proxy\.golang\.org|i/o timeout|connection refused|tls: |module lookup disabled`).MatchString(lower):
 		return fmt.Errorf("downloading Go modules failed; check the network, or GOPROXY\n%s", output)
 	}
-	return fmt.Errorf("building the sandbox: %w\n%s", err, output)
+	return fmt.Errorf("building %s: %w\n%s", t.About, err, output)
 }
 
 func explain(err error) error {
@@ -356,33 +345,4 @@ func withStderr(err error) error {
 		return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
 	}
 	return err
-}
-
-// FindModule looks for the sandbox's module from the working folder upwards, and
-// in its folder "sandbox".
-func FindModule() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for d := dir; ; d = filepath.Dir(d) {
-		for _, candidate := range []string{d, filepath.Join(d, "sandbox")} {
-			if isModule(candidate) {
-				return candidate, nil
-			}
-		}
-		if filepath.Dir(d) == d {
-			return "", fmt.Errorf("the sandbox's module is not in %s or above it: run this in the folder \"sandbox\" of the repository", dir)
-		}
-	}
-}
-
-func isModule(dir string) bool {
-	f, err := os.Open(filepath.Join(dir, "go.mod"))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	line, _ := bufio.NewReader(io.LimitReader(f, 200)).ReadString('\n')
-	return strings.TrimSpace(line) == "module github.com/firstmate-ops/firstmate/sandbox"
 }

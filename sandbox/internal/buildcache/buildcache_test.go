@@ -27,6 +27,8 @@ func TestSources(t *testing.T) {
 		"internal/shop/testdata/b.yaml":     {},
 		"internal/x.yaml":                   {},
 		".hidden/x.go":                      {},
+		"servers/loki/go.mod":               {},
+		"serve/main.go":                     {},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -38,10 +40,10 @@ func TestSources(t *testing.T) {
 }
 
 func TestKeyChangesWithWhatGoesIn(t *testing.T) {
-	c := testCache(t)
+	c, target := testCache(t)
 	key := func() string {
 		t.Helper()
-		k, err := c.Key()
+		k, err := c.Key(target)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,12 +53,12 @@ func TestKeyChangesWithWhatGoesIn(t *testing.T) {
 	if again := key(); again != first {
 		t.Errorf("the key changed by itself: %s, %s", first, again)
 	}
-	write(t, c.Module, "demo/main.go", "package main // changed")
-	write(t, c.Module, "cmd/sandbox/main_test.go", "package main")
+	write(t, target.Module, "demo/main.go", "package main // changed")
+	write(t, target.Module, "cmd/sandbox/main_test.go", "package main")
 	if k := key(); k != first {
 		t.Error("the key changed with a file that is not compiled in")
 	}
-	write(t, c.Module, "cmd/sandbox/main.go", "package main // changed")
+	write(t, target.Module, "cmd/sandbox/main.go", "package main // changed")
 	second := key()
 	if second == first {
 		t.Error("the key did not change with a source")
@@ -68,10 +70,8 @@ func TestKeyChangesWithWhatGoesIn(t *testing.T) {
 }
 
 func TestFlagsStampTheVersionOfGoMod(t *testing.T) {
-	flags, err := testCache(t).flags()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, target := testCache(t)
+	flags := target.Flags
 	for _, want := range []string{
 		"k8s.io/component-base/version.gitVersion=v1.36.3", "gitMajor=1 ", "gitMinor=36 ",
 		"k8s.io/client-go/pkg/version.gitVersion=v1.36.3",
@@ -83,20 +83,20 @@ func TestFlagsStampTheVersionOfGoMod(t *testing.T) {
 }
 
 func TestBuildReturnsWhatIsThere(t *testing.T) {
-	c := testCache(t)
-	p, ok, err := c.Lookup()
+	c, target := testCache(t)
+	p, ok, err := c.Lookup(target)
 	if err != nil || ok {
 		t.Fatalf("Lookup in an empty cache: %v, %v", ok, err)
 	}
 	write(t, filepath.Dir(p), "sandbox", "#!/bin/sh")
-	got, err := c.Build(context.Background())
+	got, err := c.Build(context.Background(), target)
 	if err != nil || got != p {
 		t.Errorf("Build() = %q, %v; want %q", got, err, p)
 	}
 }
 
 func TestLockIsForOneAtATime(t *testing.T) {
-	c := testCache(t)
+	c, _ := testCache(t)
 	unlock, err := c.lock(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -115,8 +115,8 @@ func TestLockIsForOneAtATime(t *testing.T) {
 }
 
 func TestFailedBuildLeavesNothing(t *testing.T) {
-	c := testCache(t) // its main.go does not compile: no func main
-	_, err := c.Build(context.Background())
+	c, target := testCache(t) // its main.go does not compile: no func main
+	_, err := c.Build(context.Background(), target)
 	if err == nil || !strings.Contains(err.Error(), "main") {
 		t.Errorf("Build() = %v, want the compiler's complaint", err)
 	}
@@ -129,12 +129,12 @@ func TestFailedBuildLeavesNothing(t *testing.T) {
 }
 
 func TestBuildMakesTheBinaryOnce(t *testing.T) {
-	c := testCache(t)
-	write(t, c.Module, "cmd/sandbox/main.go", "package main\n\nfunc main() {}\n")
+	c, target := testCache(t)
+	write(t, target.Module, "cmd/sandbox/main.go", "package main\n\nfunc main() {}\n")
 	results := make(chan string, 2)
 	for range 2 {
 		go func() {
-			p, err := c.Build(context.Background())
+			p, err := c.Build(context.Background(), target)
 			if err != nil {
 				t.Error(err)
 			}
@@ -144,28 +144,28 @@ func TestBuildMakesTheBinaryOnce(t *testing.T) {
 	if a, b := <-results, <-results; a != b {
 		t.Errorf("two paths: %s, %s", a, b)
 	}
-	if p, ok, err := c.Lookup(); !ok || err != nil {
+	if p, ok, err := c.Lookup(target); !ok || err != nil {
 		t.Errorf("%s is not there: %v", p, err)
 	}
 }
 
 func TestPruneKeepsTwo(t *testing.T) {
-	c := testCache(t)
+	c, _ := testCache(t)
 	now := time.Now()
-	for i, name := range []string{"sandbox-new", "sandbox-before", "sandbox-old", "sandbox-older", "building-1", "bot"} {
+	for i, name := range []string{"sandbox-new", "sandbox-before", "sandbox-old", "sandbox-older", "sandbox-x-1", "loki-1", "building-1", "bot"} {
 		dir := filepath.Join(c.Dir, name)
 		write(t, dir, "sandbox", "")
-		if err := os.Chtimes(dir, now, now.Add(-time.Duration(i)*time.Hour)); err != nil {
+		if err := os.Chtimes(dir, now, now.Add(-time.Duration(i)*inUse)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c.prune(filepath.Join(c.Dir, "sandbox-new"))
+	c.prune("sandbox", filepath.Join(c.Dir, "sandbox-new"))
 	var left []string
 	entries, _ := os.ReadDir(c.Dir)
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if got, want := strings.Join(left, " "), "bot sandbox-before sandbox-new"; got != want {
+	if got, want := strings.Join(left, " "), "bot loki-1 sandbox-before sandbox-new sandbox-x-1"; got != want {
 		t.Errorf("left are %s, want %s", got, want)
 	}
 }
@@ -176,7 +176,7 @@ func TestBuildErrors(t *testing.T) {
 		"dial tcp: lookup proxy.golang.org: no such host": "downloading Go modules failed",
 		"./main.go:3: undefined: x":                       "undefined: x",
 	} {
-		if err := buildError(os.ErrInvalid, output); !strings.Contains(err.Error(), want) {
+		if err := buildError(Target{About: "it"}, os.ErrInvalid, output); !strings.Contains(err.Error(), want) {
 			t.Errorf("%q gives %q, want %q in it", output, err, want)
 		}
 	}
@@ -192,7 +192,7 @@ func TestProgressCountsPackages(t *testing.T) {
 }
 
 // testCache is the cache of a small module that looks like the sandbox's.
-func testCache(t *testing.T) *Cache {
+func testCache(t *testing.T) (*Cache, Target) {
 	t.Helper()
 	t.Setenv("GOFLAGS", "-mod=mod")
 	t.Setenv("GOPROXY", "off")
@@ -203,7 +203,11 @@ func testCache(t *testing.T) *Cache {
 		"require (\n\tk8s.io/kubernetes v1.36.3\n)\n\nreplace k8s.io/kubernetes => ./k8s\n")
 	write(t, module, "go.sum", "")
 	write(t, module, "cmd/sandbox/main.go", "package main\n")
-	return &Cache{Module: module, Dir: t.TempDir(), GoVersion: "go1.26", Progress: &Progress{w: &bytes.Buffer{}, every: time.Hour}}
+	target, err := Sandbox(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Cache{Dir: t.TempDir(), GoVersion: "go1.26", Progress: &Progress{w: &bytes.Buffer{}, every: time.Hour}}, target
 }
 
 func write(t *testing.T, dir, name, text string) {
