@@ -17,14 +17,15 @@ import (
 // State is where an entry stands.
 type State string
 
-// The states. An entry goes Proposed → (Waiting →) Approved → Applying → Watching → one of
-// the ends; with several stages, from Watching to Applying again for each.
+// The states. An entry goes Proposed → (Waiting →) Approved → Applying → Watching → (Baking →)
+// one of the ends; with several stages, from Watching to Applying again for each.
 const (
 	Proposed State = "proposed" // shown, waits for a decision
 	Waiting  State = "waiting"  // said yes to, waits for somebody else's approval
 	Approved State = "approved" // all agreed who have to
 	Applying State = "applying" // the cluster is being asked
 	Watching State = "watching" // the cluster has it; the roll-out runs
+	Baking   State = "baking"   // rolled out; the new version is compared with the old one
 
 	Denied     State = "denied"      // an end: somebody said no
 	Expired    State = "expired"     // an end: nobody answered in time
@@ -54,6 +55,8 @@ type Step struct {
 	Risk       access.Risk   `json:"risk"`
 	Hazards    []Hazard      `json:"hazards,omitempty"` // why, worst first
 	Noted      bool          `json:"noted,omitempty"`   // that it was applied is in the audit trail
+	Begun      time.Time     `json:"begun,omitzero"`    // when its stage was
+	Complete   time.Time     `json:"complete,omitzero"` // when it was rolled out
 }
 
 // Entry is one line of the journal.
@@ -80,6 +83,7 @@ type Entry struct {
 	Told         bool           `json:"told"` // the outcome was reported
 	By           Decider        `json:"by,omitzero"`
 	Noted        Noted          `json:"noted,omitzero"`
+	Bake         *Baked         `json:"bake,omitempty"` // how it has done since it is rolled out; nil where that was not watched
 	// Verdict is what the policy said when it was last asked, and Digest a hash of
 	// what would be done: approvals count for that alone.
 	Verdict   access.Verdict `json:"verdict,omitzero"`

@@ -99,6 +99,7 @@ type Ledger struct {
 
 	shared     shared
 	production Places // nil: nothing is
+	guard      Guard
 }
 
 // NewLedger returns a ledger. A nil writer makes it read-only: there is no
@@ -586,6 +587,8 @@ func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) 
 				r.Progress(ctx, e)
 			}
 			e, err = l.watch(ctx, e, r)
+		case Baking:
+			e, err = l.bake(ctx, e, r)
 		default:
 			return nil
 		}
@@ -716,7 +719,7 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 			s.Last = o.Progress
 			v := w.look(o, time.Now())
 			if v == rolledOut || v == held {
-				s.Ready = true
+				s.Ready, s.Begun, s.Complete = true, e.begun(), time.Now()
 				stop = stop || v == held && !e.resumes(stage+1, s.Change.Ref)
 				break
 			}
@@ -753,6 +756,9 @@ func (l *Ledger) watch(ctx context.Context, e Entry, r Reporter) (Entry, error) 
 		}
 	}
 	if stage == e.Stages()-1 {
+		if e.Bake = l.bakes(e); e.Bake != nil {
+			return l.swap(ctx, e, Baking)
+		}
 		return l.swap(ctx, e, Done)
 	}
 	if stop {
@@ -875,16 +881,26 @@ func (l *Ledger) undone(ctx context.Context, e Entry) (bool, error) {
 
 // replaced ends an entry whose object was changed while it rolled out.
 func (l *Ledger) replaced(ctx context.Context, e Entry, o kube.Workload) (Entry, error) {
+	to, err := l.replacedBy(ctx, e, o, Superseded)
+	if err != nil {
+		return e, err
+	}
+	return l.swap(ctx, e, to)
+}
+
+// replacedBy is the end of an entry whose object was changed: it was put back, or
+// otherwise.
+func (l *Ledger) replacedBy(ctx context.Context, e Entry, o kube.Workload, otherwise State) (State, error) {
 	if by := markedBy(o.LastAction); by != e.ID && by != "" {
 		next, err := l.Entry(ctx, by)
 		if err != nil && fault.KindOf(err) != fault.NotFound {
-			return e, err
+			return otherwise, err
 		}
 		if next.Undoes == e.ID || next.Intent == "rollback" {
-			return l.swap(ctx, e, RolledBack)
+			return RolledBack, nil
 		}
 	}
-	return l.swap(ctx, e, Superseded)
+	return otherwise, nil
 }
 
 // begun is when the stage that runs was begun.

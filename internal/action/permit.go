@@ -53,6 +53,9 @@ func (e Entry) acts() []access.Act {
 	out := make([]access.Act, len(e.Steps))
 	for i, s := range e.Steps {
 		ref := s.Change.Ref
+		if s.Change.Canary != nil {
+			ref = s.Change.Canary.Of // what holds of a workload holds of its canary
+		}
 		out[i] = access.Act{
 			Intents: e.intents(s), Cluster: ref.Cluster, Namespace: ref.Namespace, Kind: ref.Kind, Name: ref.Name,
 			Labels: s.Change.Labels, Risk: s.Risk,
@@ -84,7 +87,7 @@ func (e Entry) intents(s Step) []string {
 // intentOf is the intent by which people ask for a verb.
 func intentOf(v kube.Verb) string {
 	switch v {
-	case kube.VerbImage:
+	case kube.VerbImage, kube.VerbCanary, kube.VerbWithdraw:
 		return "deploy"
 	case kube.VerbTemplate:
 		return "rollback"

@@ -81,9 +81,11 @@ func Assess(c kube.Change, f Facts) (access.Risk, []Hazard) {
 		} else if from == 1 {
 			add(access.Medium, OnlyPod)
 		}
-		if slices.ContainsFunc(c.Images, func(im kube.ImageChange) bool {
-			return im.From != "" && kube.Repository(im.From) != kube.Repository(im.To)
-		}) {
+		if otherImage(c) {
+			add(access.Medium, OtherImage)
+		}
+	case kube.VerbCanary:
+		if otherImage(c) {
 			add(access.Medium, OtherImage)
 		}
 	case kube.VerbDelete:
@@ -120,6 +122,13 @@ func Assess(c kube.Change, f Facts) (access.Risk, []Hazard) {
 		add(access.High, Clusters)
 	}
 	return risk, why
+}
+
+// otherImage reports whether a change brings an image from another place.
+func otherImage(c kube.Change) bool {
+	return slices.ContainsFunc(c.Images, func(im kube.ImageChange) bool {
+		return im.From != "" && kube.Repository(im.From) != kube.Repository(im.To)
+	})
 }
 
 // IsProduction says whether a namespace is production: by its name, one of the

@@ -77,6 +77,9 @@ func (e Entry) tell(now time.Time) (Entry, [][]byte, error) {
 
 // why is why an entry did not end well.
 func (e Entry) why() string {
+	if e.Bake != nil && e.Problem == "" {
+		return e.Bake.why()
+	}
 	if s := e.Stuck(); e.Problem == "" && s != nil && s.Last.Stuck != nil {
 		return strings.TrimSpace(string(s.Last.Stuck.Reason) + " " + s.Last.Stuck.Detail)
 	}

@@ -211,6 +211,8 @@ type Change struct {
 	Run   *JobRun      `json:"run,omitempty"`   // VerbRunJob
 	Hold  *Suspension  `json:"hold,omitempty"`  // VerbSuspend, VerbUnsuspend
 
+	Canary *Canary `json:"canary,omitempty"` // VerbCanary, VerbWithdraw
+
 	// Based is the generation of the object that was looked at to make up the
 	// change; 0 is any. Plan refuses another with ErrStale.
 	Based int64 `json:"-"`

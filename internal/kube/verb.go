@@ -128,7 +128,7 @@ const (
 
 // families are all verbs there are. Each family has a line here.
 func families() []map[Verb]verb {
-	return []map[Verb]verb{workloadVerbs(), pauseVerbs(), wholeVerbs(), nodeVerbs(), podVerbs(), jobVerbs(), gitopsVerbs()}
+	return []map[Verb]verb{workloadVerbs(), pauseVerbs(), wholeVerbs(), nodeVerbs(), podVerbs(), jobVerbs(), gitopsVerbs(), canaryVerbs()}
 }
 
 func workloadVerbs() map[Verb]verb {
