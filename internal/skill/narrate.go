@@ -55,9 +55,12 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 	var offer *action.Entry
 	var about intents.Say
 	again := e.State == action.Failed && e.Fault == fault.Conflict && e.Unmade() != nil
+	promotes := promising(e)
 	switch {
 	case again:
 		offer, err = n.crew.anew(ctx, e)
+	case promotes:
+		offer, err = n.crew.offerPromotion(ctx, e)
 	case e.State == action.Failed && e.Touched() && e.Undoes == "":
 		offer, err = n.crew.offer(ctx, e)
 	}
@@ -69,6 +72,10 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 	switch {
 	case offer != nil && again:
 		if r, err = n.crew.withAnew(r, *offer); err != nil {
+			return err
+		}
+	case offer != nil && promotes:
+		if r, err = n.crew.withPromotion(r, *offer); err != nil {
 			return err
 		}
 	case offer != nil:
@@ -100,6 +107,10 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 
 // progress words how far a running entry has come.
 func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
+	if e.State == action.Baking {
+		say, err := c.watching(e)
+		return dialogue.Reply{Speech: say.Speech, Text: say.Text, Proposal: proposal(e), Outcome: dialogue.OutcomePending}, err
+	}
 	s := e.Stuck()
 	for i := range e.Steps {
 		if s != nil && s.Change.Ending() == kube.EndsAtOnce && !e.Steps[i].Ready && e.Steps[i].Stage == s.Stage {
@@ -159,6 +170,9 @@ func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
 		if say, err = c.phrases(e, "done."); err == nil {
 			say = intents.Say{Speech: upper(say.Speech) + ".", Text: "✔ " + say.Text + "."}
 		}
+		if v, verr := c.verdicts(e); err == nil && v.Text != "" {
+			say, err = intents.Say{Speech: say.Speech + " " + v.Speech, Text: say.Text + " " + v.Text}, verr
+		}
 	case action.RolledBack, action.Superseded:
 		r.Outcome = dialogue.OutcomeRolledBack
 		if e.State == action.Superseded {
@@ -167,6 +181,10 @@ func (c *Crew) told(e action.Entry) (dialogue.Reply, error) {
 		at := e.Steps[0]
 		if s := e.Stuck(); s != nil {
 			at = *s
+		}
+		if e.Bake != nil {
+			say, err = c.verdicts(e)
+			break
 		}
 		say, err = c.catalogue.Say("outcome."+string(e.State), c.stepData(at))
 	case action.Expired:
@@ -243,6 +261,9 @@ func (c *Crew) rest(ctx context.Context, e action.Entry, r dialogue.Reply) (dial
 
 // failure words why an entry failed, and what is true now.
 func (c *Crew) failure(e action.Entry) (intents.Say, error) {
+	if e.Bake.Worse() {
+		return c.verdicts(e)
+	}
 	s := e.Stuck()
 	if s == nil {
 		s = &e.Steps[len(e.Steps)-1]
@@ -290,6 +311,10 @@ func (c *Crew) failure(e action.Entry) (intents.Say, error) {
 // one who asked for it; nil where nothing can be put back.
 func (c *Crew) offer(ctx context.Context, e action.Entry) (*action.Entry, error) {
 	changes, ok := e.OfStage(e.Stage()).Inverse() // what went well before stays
+	if e.Bake.Worse() {
+		changes = e.Withdrawal()
+		ok = len(changes) > 0
+	}
 	if !ok || slices.ContainsFunc(changes, func(ch kube.Change) bool { return ch.Verb == kube.VerbDeleteJob }) {
 		return nil, nil // a Job that failed is kept: it tells why
 	}
@@ -297,7 +322,7 @@ func (c *Crew) offer(ctx context.Context, e action.Entry) (*action.Entry, error)
 		changes[i].Cause = cause(e.Speaker, "roll back, offered after “"+e.Said+"”")
 	}
 	o, err := c.ledger.Propose(ctx, action.Proposal{
-		Key: e.ID + "/offer", Conversation: e.Conversation, Speaker: e.Speaker, Said: e.Said,
+		Key: e.ID + action.OfferKey, Conversation: e.Conversation, Speaker: e.Speaker, Said: e.Said,
 		Intent: "rollback", Changes: changes, Undoes: e.ID,
 	})
 	return &o, err

@@ -422,6 +422,7 @@ func (c *Crew) stepData(s action.Step) dialogue.Data {
 		"FromReplicas": s.Change.FromReplicas, "ToReplicas": s.Change.ToReplicas,
 	})
 	maps.Copy(d, ownerData(s))
+	maps.Copy(d, canaryData(s))
 	return d
 }
 

@@ -56,6 +56,11 @@ func (c *Crew) status(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, er
 			return dialogue.Reply{}, err
 		}
 		speech, text = append(speech, say.Speech), append(text, say.Text)
+		if say, ok, err := c.watched(ctx, t, w.Ref); err != nil {
+			return dialogue.Reply{}, err
+		} else if ok {
+			speech, text = append(speech, say.Speech), append(text, say.Text)
+		}
 	}
 	r := dialogue.Reply{Speech: strings.Join(speech, " "), Text: strings.Join(text, "\n")}
 	if len(ws) > 1 {
