@@ -14,6 +14,9 @@ import (
 // promote plans to put what runs in one namespace on the same workloads in
 // another.
 func (c *Crew) promote(ctx context.Context, t *dialogue.Turn, before [][]kube.Change) (plan, error) {
+	if ofCanary(t) {
+		return c.promoteCanary(ctx, t)
+	}
 	in := t.Intent.Slots
 	from, to := in.String("from"), in.String("to")
 	if c.isCluster(ctx, t, from) || c.isCluster(ctx, t, to) {

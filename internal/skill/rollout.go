@@ -18,6 +18,9 @@ import (
 
 // deploy plans another version or image.
 func (c *Crew) deploy(ctx context.Context, t *dialogue.Turn, ws []kube.Workload) (plan, error) {
+	if ofCanary(t) {
+		return c.canary(ctx, t, ws)
+	}
 	var p plan
 	var same []kube.Workload
 	for _, w := range ws {
@@ -135,6 +138,14 @@ func (c *Crew) otherImage(t *dialogue.Turn, w kube.Workload, from kube.Container
 	}
 	r.Fault = fault.Ambiguous
 	return from, "", instead{reply: t.Ask(r, "image_agreed", []string{image})}
+}
+
+// goBack plans to go back to an earlier revision, or to remove a canary.
+func (c *Crew) goBack(ctx context.Context, t *dialogue.Turn, before [][]kube.Change) (plan, error) {
+	if ofCanary(t) {
+		return c.withdrawCanary(ctx, t)
+	}
+	return c.ofWorkloads(c.rollback)(ctx, t, before)
 }
 
 // rollback plans to go back to an earlier revision.

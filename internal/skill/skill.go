@@ -116,7 +116,7 @@ func (c *Crew) planners() map[string]planner {
 func (c *Crew) workloadPlanners() map[string]planner {
 	return map[string]planner{
 		"scale": c.ofWorkloads(c.scale), "deploy": c.ofWorkloads(c.deploy),
-		"rollback": c.ofWorkloads(c.rollback), "restart": c.ofWorkloads(c.restart),
+		"rollback": c.goBack, "restart": c.ofWorkloads(c.restart),
 		"autoscale": c.ofWorkloads(c.autoscale), "promote": c.promote, "create": c.create,
 		"heal": c.ofWorkloads(c.heal),
 	}

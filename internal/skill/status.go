@@ -16,6 +16,9 @@ func (c *Crew) status(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, er
 	if t.Intent.Slots.String("what") == "context" {
 		return c.context(ctx, t)
 	}
+	if ofCanary(t) {
+		return c.statusOfCanary(ctx, t)
+	}
 	if r, done, err := c.statusElsewhere(ctx, t); done || err != nil {
 		if err != nil {
 			return answered(err)
