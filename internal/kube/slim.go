@@ -104,6 +104,9 @@ func slimPod(p *corev1.Pod) *corev1.Pod {
 			out.Labels[l] = one(v)
 		}
 	}
+	if c := p.Annotations[defaultContainer]; c != "" {
+		out.Annotations = map[string]string{defaultContainer: one(c)}
+	}
 	yes := true
 	for _, o := range p.OwnerReferences {
 		if o.Controller != nil && *o.Controller {

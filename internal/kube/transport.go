@@ -57,8 +57,8 @@ func refusedToReader(method, path string) string {
 	case p.resource == "proxy" || p.resource == "redirect": // the old form, before the resource
 		return "the subresource " + p.resource
 	}
-	switch p.sub {
-	case "", "log", "status", "scale":
+	switch {
+	case p.sub == "", p.sub == "status", p.sub == "scale", p.sub == "log" && p.group == "" && p.resource == "pods":
 		return ""
 	}
 	return "the subresource " + p.sub

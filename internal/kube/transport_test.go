@@ -36,7 +36,9 @@ func TestRefusedToReader(t *testing.T) {
 		ns + "/pods/web-1/proxy/metrics": "the subresource proxy", ns + "/services/web/proxy": "the subresource proxy",
 		"/api/v1/nodes/node-1/proxy/run/shop/web/app": "the subresource proxy", ns + "/serviceaccounts/default/token": "the subresource token",
 		"/api/v1/watch/namespaces/shop/pods/web-1/exec": "the subresource exec",
-		"/api/v1/proxy/nodes/log":                       "the subresource proxy", "/api/v1/proxy/namespaces/shop/pods/log": "the subresource proxy",
+		ns + "/services/web/log":                        "the subresource log", "/apis/apps/v1/namespaces/shop/deployments/web/log": "the subresource log",
+		"/apis/other.io/v1/namespaces/shop/pods/web-1/log": "the subresource log", "/api/v1/nodes/node-1/log": "the subresource log",
+		"/api/v1/proxy/nodes/log": "the subresource proxy", "/api/v1/proxy/namespaces/shop/pods/log": "the subresource proxy",
 
 		ns + "/pods/../secrets": "an unclean path", ns + "/./secrets": "an unclean path", ns + "//secrets": "an unclean path", "/api//v1/secrets": "an unclean path",
 		"/version/../api/v1/secrets": "an unclean path", "/apis/../api/v1/secrets": "an unclean path", "/readyz/../api/v1/secrets": "an unclean path",
