@@ -55,6 +55,8 @@ func house() map[string]room {
 
 		"internal/observability/logs": {ours: []string{"internal/observability"}, theirs: []string{"github.com/go-logfmt/logfmt", "github.com/tidwall/gjson"}},
 
+		"internal/observability/podlogs": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/logs"}, tests: []string{"internal/sandboxtest"}},
+
 		"internal/store": {
 			ours:   []string{"internal/audit", "internal/fault"},
 			theirs: []string{"github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
