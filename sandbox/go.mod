@@ -17,6 +17,8 @@ require (
 	sigs.k8s.io/metrics-server v0.9.0
 )
 
+require github.com/klauspost/compress v1.18.7 // indirect
+
 require (
 	github.com/KimMachineGun/automemlimit v0.7.5 // indirect
 	github.com/dgryski/go-jump v0.0.0-20211018200510-ba001c3ffce0 // indirect

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,7 +61,16 @@ type Simulator struct {
 	opts    Options
 	objects []config.InternalObject
 	logs    *logBook
+	podLogs *PodLogs
+	usage   atomic.Pointer[Usage]
 }
+
+// Logs are the log files of single containers; what is written there is what
+// "kubectl logs" shows.
+func (s *Simulator) Logs() *PodLogs { return s.podLogs }
+
+// Use makes the nodes tell what usage knows instead of the pods' annotations.
+func (s *Simulator) Use(usage Usage) { s.usage.Store(&usage) }
 
 // New prepares a simulator; Run starts it.
 func New(ctx context.Context, opts Options) (*Simulator, error) {
@@ -85,7 +95,12 @@ func New(ctx context.Context, opts Options) (*Simulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the simulator's configuration: %w", err)
 	}
-	return &Simulator{opts: opts, objects: objects, logs: logs}, nil
+	podLogs := &PodLogs{dir: filepath.Join(opts.Dir, "pods")}
+	// Those of an earlier run would not fit pods that were started again.
+	if err := os.RemoveAll(podLogs.dir); err != nil {
+		return nil, err
+	}
+	return &Simulator{opts: opts, objects: objects, logs: logs, podLogs: podLogs}, nil
 }
 
 // Run plays the nodes' part until ctx ends or something fails.
@@ -113,7 +128,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	front, err := newKubelet(s.opts, client.CoreV1(), s.logs)
+	front, err := newKubelet(s.opts, client.CoreV1(), s.logs, s.podLogs, &s.usage)
 	if err != nil {
 		return fmt.Errorf("setting up the kubelet's port: %w", err)
 	}

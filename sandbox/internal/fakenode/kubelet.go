@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,9 +30,11 @@ type kubelet struct {
 	forward http.Handler
 	pods    corev1client.PodsGetter
 	logs    *logBook
+	podLogs *PodLogs
+	usage   *atomic.Pointer[Usage]
 }
 
-func newKubelet(opts Options, pods corev1client.PodsGetter, logs *logBook) (*kubelet, error) {
+func newKubelet(opts Options, pods corev1client.PodsGetter, logs *logBook, podLogs *PodLogs, usage *atomic.Pointer[Usage]) (*kubelet, error) {
 	ca, err := os.ReadFile(opts.ClientCAFile)
 	if err != nil {
 		return nil, err
@@ -46,7 +49,8 @@ func newKubelet(opts Options, pods corev1client.PodsGetter, logs *logBook) (*kub
 	}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: loopback(opts.KwokPort)})
 	proxy.FlushInterval = -1 // "kubectl logs -f" wants every line at once
-	k := &kubelet{forward: proxy, pods: pods, logs: logs}
+	k := &kubelet{forward: proxy, pods: pods, logs: logs, podLogs: podLogs, usage: usage}
+	proxy.ModifyResponse = k.rewrite
 	k.server = &http.Server{
 		Addr:              loopback(opts.KubeletPort),
 		Handler:           k,
@@ -81,6 +85,8 @@ func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if len(parts) == 4 && k.serveLogs(w, r, parts[1], parts[2], parts[3]) {
 			return
 		}
+	case "metrics":
+		r.Header.Set("Accept-Encoding", "identity") // rewrite reads the answer
 	case "exec", "attach", "portForward", "run":
 		http.Error(w, fmt.Sprintf("%s is off in the sandbox: nothing really runs in its pods", parts[0]), http.StatusForbidden)
 		return
@@ -111,6 +117,9 @@ func (k *kubelet) serveLogs(w http.ResponseWriter, r *http.Request, namespace, n
 			reason = "trying and failing to pull image"
 		}
 		http.Error(w, fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, name, reason), http.StatusBadRequest)
+		return true
+	}
+	if k.podLogs.serve(r.Context(), w, pod, status, q) {
 		return true
 	}
 	lines := k.logs.special(status, q.Get("previous") == "true", time.Now())
