@@ -162,6 +162,7 @@ type NodeState struct {
 	Busy float64 // cores in use
 	// CPUSeconds and Waited (by processes for a CPU) are since the beginning.
 	CPUSeconds, Waited float64
+	Up                 float64 // seconds since the beginning
 	MemoryUsed         float64
 	stretch            float64 // of everything that runs there
 }
@@ -183,6 +184,7 @@ func (m *Model) settleNodes(dt float64) {
 		busy := n.Busy / cpus
 		n.Busy = min(n.Busy, .995*cpus)
 		n.CPUSeconds += n.Busy * dt
+		n.Up += dt
 		crowded := max(0, busy-.8) / .2
 		n.stretch = 1 + 5*min(crowded, 1.4)
 		n.Waited += min(crowded, 1) * .9 * dt

@@ -1,4 +1,4 @@
-package model
+package model_test
 
 import (
 	"fmt"
@@ -6,57 +6,13 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	. "github.com/firstmate-ops/firstmate/sandbox/internal/traffic/model"
+	"github.com/firstmate-ops/firstmate/sandbox/internal/traffic/model/modeltest"
 )
 
 // noon is a moment at which the shop is moderately busy.
-var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-
-// replicas of the sample that are not 2.
-var replicas = map[string]int{"web": 3, "frontend": 3, "checkout": 3, "web-admin": 1, "redis-cache": 3, "postgres": 1}
-
-// limits in cores and MiB where they are not .5 and 256.
-var limits = map[string][2]float64{
-	"frontend": {.5, 384}, "checkout": {.5, 320}, "payments-api": {.5, 320}, "search": {1, 512}, "order-worker": {.5, 384},
-	"redis-cache": {0, 512}, "postgres": {0, 2048}, "nginx": {.5, 128},
-}
-
-// cluster is a world in which everything is as the sample's manifests want it.
-func cluster() *World {
-	w := &World{Services: map[ID]Exposed{}, Nodes: map[string]Node{}}
-	for i := range 3 {
-		name := fmt.Sprintf("node-%d", i+1)
-		w.Nodes[name] = Node{Name: name, Ready: true, CPUs: 32, Memory: 128 << 30}
-	}
-	for _, s := range Sample().Services {
-		n := 2
-		if r := replicas[s.ID.Name]; r > 0 {
-			n = r
-		}
-		l, ok := limits[s.ID.Name]
-		if !ok {
-			l = [2]float64{.5, 256}
-		}
-		if s.ID.Namespace == "staging" {
-			n = 1
-		}
-		service := Exposed{ClusterIP: "10.96.0.1", Ports: []int32{s.Port}}
-		for i := range n {
-			p := Pod{
-				Namespace: s.ID.Namespace, Name: fmt.Sprintf("%s-7d9f-%d", s.ID.Name, i), UID: fmt.Sprintf("%s-%d", s.ID, i),
-				Node: fmt.Sprintf("node-%d", i%3+1), App: s.ID.Name, Labels: map[string]string{"app": s.ID.Name},
-				Running: true, Ready: true, Started: noon.Add(-48 * time.Hour), Ports: []int32{8080},
-				Containers: []Container{{Name: s.Container, Tag: "v1", CPULimit: l[0], MemoryLimit: l[1] * mib, Running: true, Ready: true}},
-			}
-			if s.Kind == Database || s.Kind == Cache {
-				service.ClusterIP, p.Ports = "None", []int32{s.Port}
-			}
-			w.Pods = append(w.Pods, p)
-			service.Endpoints = append(service.Endpoints, Endpoint{Pod: p.Name, Port: s.Port, TargetPort: p.Ports[0], Ready: true})
-		}
-		w.Services[s.ID] = service
-	}
-	return w
-}
+var noon = modeltest.Noon
 
 // sums are what a service's pods did while it was watched.
 type sums struct {
@@ -118,7 +74,7 @@ func tally(m *Model) map[string]*sums {
 		if p.Service < 0 {
 			continue
 		}
-		svc := m.shop.Services[p.Service]
+		svc := m.Shop().Services[p.Service]
 		if svc.ID.Namespace != "shop" {
 			continue
 		}
@@ -149,7 +105,7 @@ func pods(m *Model, name string) []*PodState {
 
 func TestAnOrdinaryDay(t *testing.T) {
 	m := New(Sample(), 1)
-	got := watch(m, cluster(), Conditions{}, time.Minute, nil)
+	got := watch(m, modeltest.Cluster(), Conditions{}, time.Minute, nil)
 	for name, want := range map[string]struct{ low, high float64 }{ // of the p99
 		"gateway": {.1, 1}, "checkout/0": {.2, 1}, "checkout/1": {.02, .2}, "cart": {.02, .25}, "payments-api": {.1, .5},
 		"catalog": {.01, .1}, "search": {.1, .5}, "postgres": {.005, .05}, "redis-cache": {.0005, .01}, "web": {.1, 1},
@@ -181,7 +137,9 @@ func TestAnOrdinaryDay(t *testing.T) {
 }
 
 func TestTheSameSeedGivesTheSameShop(t *testing.T) {
-	run := func(seed uint64) map[string]*sums { return watch(New(Sample(), seed), cluster(), Conditions{}, 0, nil) }
+	run := func(seed uint64) map[string]*sums {
+		return watch(New(Sample(), seed), modeltest.Cluster(), Conditions{}, 0, nil)
+	}
 	a, b, c := run(7), run(7), run(8)
 	if !reflect.DeepEqual(a, b) {
 		t.Error("two runs with one seed differ")
@@ -209,7 +167,7 @@ func TestLoadFollowsTheClock(t *testing.T) {
 
 // A cause, and what of it must be seen where.
 func TestCausality(t *testing.T) {
-	calm := watch(New(Sample(), 3), cluster(), Conditions{}, time.Minute, nil)
+	calm := watch(New(Sample(), 3), modeltest.Cluster(), Conditions{}, time.Minute, nil)
 	slower := func(t *testing.T, got map[string]*sums, name string, times float64) {
 		t.Helper()
 		if a, b := got[name].q(.95), calm[name].q(.95); a < times*b {
@@ -233,7 +191,7 @@ func TestCausality(t *testing.T) {
 	}
 	t.Run("a slow database makes all that ask it slow", func(t *testing.T) {
 		m := New(Sample(), 3)
-		got := watch(m, cluster(), Conditions{Slow: map[ID]float64{shop("postgres"): 120}}, time.Minute, nil)
+		got := watch(m, modeltest.Cluster(), Conditions{Slow: map[ID]float64{shop("postgres"): 120}}, time.Minute, nil)
 		for _, name := range []string{"postgres", "checkout/0", "checkout/1", "payments-api"} {
 			slower(t, got, name, 3)
 		}
@@ -246,7 +204,7 @@ func TestCausality(t *testing.T) {
 	})
 	t.Run("a slow callee two hops away makes callers slow", func(t *testing.T) {
 		m := New(Sample(), 3)
-		got := watch(m, cluster(), Conditions{Slow: map[ID]float64{shop("catalog"): 110}}, time.Minute, nil)
+		got := watch(m, modeltest.Cluster(), Conditions{Slow: map[ID]float64{shop("catalog"): 110}}, time.Minute, nil)
 		for _, name := range []string{"catalog", "cart", "checkout/0"} {
 			slower(t, got, name, 3)
 		}
@@ -257,7 +215,7 @@ func TestCausality(t *testing.T) {
 		}
 	})
 	t.Run("a bad version fails, the other does not", func(t *testing.T) {
-		w := cluster()
+		w := modeltest.Cluster()
 		for i := range w.Pods {
 			if w.Pods[i].Name == "checkout-7d9f-0" {
 				w.Pods[i].Containers[0].Tag = "v2"
@@ -269,7 +227,7 @@ func TestCausality(t *testing.T) {
 		fails(t, got, "gateway", .003, .05)
 	})
 	t.Run("a slow version is slow by itself", func(t *testing.T) {
-		w := cluster()
+		w := modeltest.Cluster()
 		for i := range w.Pods {
 			if w.Pods[i].App == "checkout" {
 				w.Pods[i].Containers[0].Tag = "v2"
@@ -281,7 +239,7 @@ func TestCausality(t *testing.T) {
 		asBefore(t, got, "postgres")
 	})
 	t.Run("a low limit throttles before it fails", func(t *testing.T) {
-		w := cluster()
+		w := modeltest.Cluster()
 		for i := range w.Pods {
 			if w.Pods[i].App == "checkout" {
 				w.Pods[i].Containers[0].CPULimit = .09
@@ -300,7 +258,7 @@ func TestCausality(t *testing.T) {
 		rush := Conditions{Load: 2, Entries: map[At]float64{{shop("web"), 2}: 6, {shop("frontend"), 3}: 6, {shop("frontend"), 4}: 6}}
 		var slowAt, failAt time.Time
 		var last Histogram
-		watch(m, cluster(), rush, 0, func(s *Step) {
+		watch(m, modeltest.Cluster(), rush, 0, func(s *Step) {
 			now, bad := Histogram{}, 0.0
 			for _, p := range pods(m, "checkout") {
 				for k, h := range p.Answers {
@@ -334,9 +292,9 @@ func TestCausality(t *testing.T) {
 	t.Run("retries multiply the load of a callee that is too slow", func(t *testing.T) {
 		c := Conditions{
 			Slow:  map[ID]float64{shop("payments-api"): 6},
-			Calls: map[Pair]Manner{{shop("checkout"), shop("payments-api")}: {Timeout: 300 * ms, Retries: 4, Rushed: true}},
+			Calls: map[Pair]Manner{{shop("checkout"), shop("payments-api")}: {Timeout: 300 * time.Millisecond, Retries: 4, Rushed: true}},
 		}
-		got := watch(New(Sample(), 3), cluster(), c, time.Minute, nil)
+		got := watch(New(Sample(), 3), modeltest.Cluster(), c, time.Minute, nil)
 		if a, b := got["payments-api"].all, calm["payments-api"].all; a < 2.5*b {
 			t.Errorf("%v requests, before %v", a, b)
 		}
@@ -347,7 +305,7 @@ func TestCausality(t *testing.T) {
 	})
 	t.Run("connections that are not given back run out", func(t *testing.T) {
 		m := New(Sample(), 3)
-		got := watch(m, cluster(), Conditions{Loses: map[ID]float64{shop("checkout"): .3}}, 2*time.Minute, nil)
+		got := watch(m, modeltest.Cluster(), Conditions{Loses: map[ID]float64{shop("checkout"): .3}}, 2*time.Minute, nil)
 		fails(t, got, "checkout", .5, 1)
 		asBefore(t, got, "postgres")
 		if p := pods(m, "checkout")[0]; p.PoolInUse != p.PoolSize || p.PoolTimeouts == 0 {
@@ -357,7 +315,7 @@ func TestCausality(t *testing.T) {
 	t.Run("a leak ends in a kill", func(t *testing.T) {
 		m := New(Sample(), 3)
 		killed := 0
-		watch(m, cluster(), Conditions{Versions: map[Version]Behaviour{{shop("checkout"), "v1"}: {Leak: 2 * mib}}}, 0, func(s *Step) {
+		watch(m, modeltest.Cluster(), Conditions{Versions: map[Version]Behaviour{{shop("checkout"), "v1"}: {Leak: 2 * (1 << 20)}}}, 0, func(s *Step) {
 			for _, p := range s.Killed {
 				if p.Pod.App != "checkout" {
 					t.Errorf("%s was killed", p.Pod.Name)
@@ -370,7 +328,7 @@ func TestCausality(t *testing.T) {
 		}
 	})
 	t.Run("a hog slows its node only", func(t *testing.T) {
-		w := cluster()
+		w := modeltest.Cluster()
 		w.Pods = append(w.Pods, Pod{Namespace: "reports", Name: "export-0", UID: "hog", Node: "node-2", App: "export", Running: true, Containers: []Container{{Name: "export", Running: true}}})
 		m := New(Sample(), 3)
 		watch(m, w, Conditions{Hogs: map[ID]float64{{"reports", "export"}: 34}}, time.Minute, nil)
@@ -392,7 +350,7 @@ func TestCausality(t *testing.T) {
 		}
 	})
 	t.Run("a shorter time-out in the settings fails what is slower", func(t *testing.T) {
-		w := cluster()
+		w := modeltest.Cluster()
 		for i := range w.Pods {
 			if w.Pods[i].App == "checkout" {
 				w.Pods[i].Settings = map[string]string{"PAYMENTS_TIMEOUT": "40ms"}
@@ -452,13 +410,13 @@ func TestObjectsDecideWhoIsReached(t *testing.T) {
 		}, Unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := cluster()
+			w := modeltest.Cluster()
 			test.change(w)
 			seen := map[Cause]int{}
 			failed := 0
 			watch(New(Sample(), 5), w, Conditions{}, 0, func(s *Step) {
 				for _, e := range s.Events {
-					if e.Mark == Failed && e.Pod.Pod.App == "checkout" && e.Route == 0 && e.Pod.Pod.Namespace == "shop" && e.Outcome.Cause != Bug {
+					if e.Mark == Failed && e.Pod.Pod.App == "checkout" && e.Route == 0 && e.Pod.Pod.Namespace == "shop" && e.Outcome.Cause != Bug && e.Outcome.Cause != Defect {
 						seen[e.Outcome.Cause]++
 						failed++
 					}
@@ -475,7 +433,7 @@ func TestTracesHoldTheWholeWay(t *testing.T) {
 	m := New(Sample(), 2)
 	m.Sample(Sampling{Lines: 6, Traces: .2})
 	n := 0
-	watch(m, cluster(), Conditions{}, 0, func(s *Step) {
+	watch(m, modeltest.Cluster(), Conditions{}, 0, func(s *Step) {
 		for _, tr := range s.Traces {
 			n++
 			for i, sp := range tr.Spans {
@@ -499,7 +457,7 @@ func TestTracesHoldTheWholeWay(t *testing.T) {
 }
 
 func BenchmarkStep(b *testing.B) {
-	m, w, at := New(Sample(), 1), cluster(), noon
+	m, w, at := New(Sample(), 1), modeltest.Cluster(), noon
 	for b.Loop() {
 		at = at.Add(15 * time.Second)
 		m.Step(at, 15*time.Second, w, Conditions{}, 1)

@@ -110,6 +110,13 @@ func (s *PodState) Main(m *Model) *Container {
 	return nil
 }
 
+// Revive starts a killed container again, where no cluster does.
+func (s *PodState) Revive() {
+	kills := s.Kills
+	s.reset()
+	s.Kills = kills
+}
+
 // alive says whether the pod can answer, were anybody to ask it.
 func (s *PodState) alive() bool { return s.Pod.Running && !s.down }
 

@@ -63,7 +63,8 @@ type Cause int
 // The causes.
 const (
 	Fine         Cause = iota
-	Bug                // a mistake of the program
+	Bug                // a rare mistake that the program has always made
+	Defect             // a mistake that came with a release
 	TimedOut           // the callee took too long
 	Refused            // nobody listens
 	NoHost             // the name has no address

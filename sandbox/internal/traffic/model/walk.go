@@ -210,7 +210,9 @@ func (w *walker) work(p *PodState, svc *Service, r *Route, off float64, span int
 		o.Code = 201
 	}
 	switch {
-	case m.rng.Float64() < p.behave.Errors, m.rng.Float64() < r.Broken:
+	case m.rng.Float64() < p.behave.Errors:
+		o.Code, o.Cause = 500, Defect
+	case m.rng.Float64() < r.Broken:
 		o.Code, o.Cause = 500, Bug
 	case m.rng.Float64() < r.NotFound:
 		o.Code = 404
