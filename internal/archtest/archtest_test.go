@@ -76,7 +76,7 @@ func house() map[string]room {
 		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/gate", "internal/kube"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/skill": {
-			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube"},
+			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability"},
 			theirs: []string{"github.com/distribution/reference"},
 			tests:  []string{"internal/store"},
 		},
@@ -109,7 +109,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "approve autoscale cancel chain confirm cordon create delete_pod deny deploy drain greet heal help history link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
+const handled = "approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain greet heal help history link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

@@ -44,7 +44,7 @@ func rules() []rule {
 		{RuleSelector, 1, perFact(SelectorMismatch, selector), fixed(FixSelector)},
 		{RulePort, 1, perFact(PortMismatch, port), fixed(FixPort)},
 		{RuleNetworkPolicy, 1, perFact(PolicyShutsOut, policy), fixed(FixPolicy)},
-		{RuleNodeDown, 1, perFact(NodeDown, nodeDown), fixed(Drain)},
+		{RuleNodeDown, 1, perFact(NodeDown, nodeDown), fixed(LookAt)},
 		{RuleCertificate, 1, certificate, fixed(RenewCert)},
 		{RuleDNS, 1, dns, fixed(LookAt)},
 		{RuleUnschedulable, 1, perWorkload(unschedulable), nextUnschedulable},

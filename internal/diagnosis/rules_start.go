@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -65,11 +66,13 @@ func missingConfig(s *scene, w Object) *finding {
 	for _, e := range crashes {
 		if saysMissing(e.Text) && !saysDNS(e.Text) {
 			f.speaks(0.75, e).from(e.At)
+			f.Detail = cmp.Or(f.Detail, variable(e.Text))
 		}
 	}
 	for _, e := range s.of(w, LogPattern) {
 		if len(crashes) > 0 && saysMissing(e.Text) && !saysDNS(e.Text) {
 			f.speaks(0.5, e).from(e.At)
+			f.Detail = cmp.Or(f.Detail, variable(e.Text))
 		}
 	}
 	if len(f.Evidence) == 0 {

@@ -77,11 +77,7 @@ const (
 	RollBack     Do = "roll_back"     // About the workload; Value the revision, To its version
 	ScaleUp      Do = "scale_up"      // About the workload; Value the replicas
 	RaiseMaximum Do = "raise_maximum" // About the workload; Value the HPA's maximum
-	Restart      Do = "restart"       // About the workload
-	SetImage     Do = "set_image"     // About the workload; To the version
 	Uncordon     Do = "uncordon"      // About the node
-	Drain        Do = "drain"         // About the node
-	ScaleDown    Do = "scale_down"    // About the workload, Value the replicas
 	RaiseLimit   Do = "raise_limit"   // About the workload; Name "memory" or "cpu"; To the limit
 	FixImage     Do = "fix_image"     // About the workload; To the image that cannot be had
 	GiveRights   Do = "give_rights"   // About the workload: a pull secret
@@ -100,5 +96,4 @@ const (
 	LimitOther   Do = "limit_other"   // About the neighbour
 	LookAt       Do = "look_at"       // About what is to be looked at
 	Wait         Do = "wait"          // nothing to do
-	TellMore     Do = "tell_more"     // what is missing
 )

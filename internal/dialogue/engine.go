@@ -340,6 +340,11 @@ func namesNobody(in intents.Intent) bool {
 // where the sentence names nothing. Any other change asks what it is about.
 func (e *Engine) supply(t *Turn) bool {
 	in := t.Intent
+	if len(t.Session.Targets) == 0 && in.Name == "diagnose" && !in.Slots.Has("unknown_target") && !in.Slots.Has("targets") {
+		t.Intent.Slots = maps.Clone(in.Slots) // "what is wrong?": with all there is
+		t.Intent.Slots["targets"] = []string{intents.TargetCluster}
+		return true
+	}
 	if len(t.Session.Targets) == 0 || in.Slots.Has("unknown_target") || in.Slots.Has("targets") || e.risk(in) != intents.RiskRead && in.Name != "rollback" {
 		return false
 	}

@@ -74,6 +74,8 @@ type Crew struct {
 	catalogue *intents.Catalogue
 	gitops    GitOps
 	past      Past
+
+	investigation Investigation
 }
 
 // NewCrew returns the skills over a cluster and a ledger.
@@ -84,7 +86,7 @@ func NewCrew(cluster Reader, ledger Ledger, c *intents.Catalogue) *Crew {
 // Handlers maps each intent to what does it.
 func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
-		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.everywhere(c.history),
+		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.everywhere(c.history), "diagnose": c.diagnose,
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo, "approve": c.approve,
 		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
