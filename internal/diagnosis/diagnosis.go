@@ -32,6 +32,11 @@ const (
 	SymptomImagePull   Symptom = "image_pull"
 )
 
+// Symptoms are all of them, SymptomUnsaid first.
+func Symptoms() []Symptom {
+	return []Symptom{SymptomUnsaid, SymptomSlow, SymptomErrors, SymptomFailing, SymptomCrash, SymptomRestarts, SymptomOOM, SymptomTimeout, SymptomDown, SymptomPending, SymptomNotStarting, SymptomImagePull}
+}
+
 // Request is what is asked.
 type Request struct {
 	// Target is the workload that is asked about. Without a Name it is its whole

@@ -19,10 +19,16 @@ import (
 
 // Investigation is how causes are found.
 type Investigation struct {
-	Collectors []diagnosis.Collector
+	// Collectors gives those of one diagnosis: they share what they learn.
+	Collectors func() []diagnosis.Collector
 	Deadline   time.Duration       // for all collectors together
 	Now        func() time.Time    // in the time zone that people mean
 	Mask       func(string) string // hides what looks like a secret
+}
+
+// Gather asks the collectors.
+func (i Investigation) Gather(ctx context.Context, r diagnosis.Request) diagnosis.Case {
+	return diagnosis.Gather(ctx, i.Deadline, i.Collectors(), r).Masked(i.Mask)
 }
 
 // Investigate gives the crew what it finds causes with. Without it, it knows of none.
@@ -41,7 +47,7 @@ const (
 
 // diagnose says why something is as it is.
 func (c *Crew) diagnose(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
-	if len(c.investigation.Collectors) == 0 {
+	if c.investigation.Collectors == nil {
 		return t.NotYet()
 	}
 	reqs, err := c.suspects(ctx, t)
@@ -51,7 +57,7 @@ func (c *Crew) diagnose(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, 
 	cases := make([]diagnosis.Case, len(reqs))
 	var wg sync.WaitGroup
 	for i, r := range reqs {
-		wg.Go(func() { cases[i] = diagnosis.Gather(ctx, c.investigation.Deadline, c.investigation.Collectors, r) })
+		wg.Go(func() { cases[i] = c.investigation.Gather(ctx, r) })
 	}
 	wg.Wait()
 	verdicts := make([]diagnosis.Verdict, len(cases))
@@ -138,11 +144,14 @@ func (c *Crew) suspects(ctx context.Context, t *dialogue.Turn) ([]diagnosis.Requ
 	focus(t, ws)
 	var out []diagnosis.Request
 	for _, w := range ws[:min(len(ws), someSuspects)] {
-		out = append(out, of(observability.Target{
-			Cluster: w.Ref.Cluster, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind, Name: w.Ref.Name, Labels: w.Selector, Release: w.Version(),
-		}))
+		out = append(out, of(TargetOf(w)))
 	}
 	return out, nil
+}
+
+// TargetOf is a workload as back-ends know it.
+func TargetOf(w kube.Workload) observability.Target {
+	return observability.Target{Cluster: w.Ref.Cluster, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind, Name: w.Ref.Name, Labels: w.Selector, Release: w.Version()}
 }
 
 // nodeSpokenOf is the node that "it" is.
@@ -154,7 +163,14 @@ func nodeSpokenOf(t *dialogue.Turn) (observability.Target, bool) {
 	return observability.Target{}, false
 }
 
-// tellVerdict words a verdict, shows what it goes by, and offers what can be done.
+// Explain words the verdict of a case that lies before it, perhaps long ago or
+// of another cluster: what is to be done is advice.
+func (c *Crew) Explain(k diagnosis.Case) (dialogue.Reply, error) {
+	return c.tellVerdict(context.Background(), nil, k, diagnosis.Rank(k))
+}
+
+// tellVerdict words a verdict, shows what it goes by, and offers what can be
+// done; without a turn it advises it.
 func (c *Crew) tellVerdict(ctx context.Context, t *dialogue.Turn, k diagnosis.Case, v diagnosis.Verdict) (dialogue.Reply, error) {
 	say, err := c.verdict(k, v)
 	if err != nil {
@@ -163,7 +179,7 @@ func (c *Crew) tellVerdict(ctx context.Context, t *dialogue.Turn, k diagnosis.Ca
 	r := dialogue.Reply{Speech: say.Speech, Text: say.Text}
 	if len(v.Causes) > 0 {
 		first := v.Causes[0]
-		if len(t.Session.Targets) == 0 && slices.Contains([]string{kube.Deployment, kube.StatefulSet, kube.DaemonSet}, first.About.Kind) {
+		if t != nil && len(t.Session.Targets) == 0 && slices.Contains([]string{kube.Deployment, kube.StatefulSet, kube.DaemonSet}, first.About.Kind) {
 			t.Session.Focus(dialogue.Target{Cluster: first.About.Cluster, Namespace: first.About.Namespace, Kind: first.About.Kind, Name: first.About.Name})
 		}
 		if r, err = c.withStep(ctx, t, r, k, first); err != nil {
@@ -191,7 +207,7 @@ func (c *Crew) tellVerdict(ctx context.Context, t *dialogue.Turn, k diagnosis.Ca
 // something that firstmate does, else as advice.
 func (c *Crew) withStep(ctx context.Context, t *dialogue.Turn, r dialogue.Reply, k diagnosis.Case, cause diagnosis.Cause) (dialogue.Reply, error) {
 	data := c.stepWords(k, cause)
-	if cause.Sure != diagnosis.Perhaps {
+	if t != nil && cause.Sure != diagnosis.Perhaps {
 		o, plan, err := c.offerStep(ctx, t, cause.Next)
 		if err != nil {
 			return r, err

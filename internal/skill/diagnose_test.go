@@ -19,7 +19,7 @@ func sleuth(t *testing.T, now time.Time) *Crew {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewCrew(nil, nil, c).Investigate(Investigation{Now: func() time.Time { return now }})
+	return NewCrew(nil, nil, c).Investigate(Investigation{Now: func() time.Time { return now }, Mask: func(s string) string { return s }})
 }
 
 // casesOfDiagnosis is the library of cases that the ranking is held to.

@@ -296,9 +296,6 @@ func (c *Crew) fact(e diagnosis.Evidence) (string, error) {
 		return figure(*v, unitOf(e), false)
 	}
 	mask := c.investigation.Mask
-	if mask == nil {
-		mask = func(s string) string { return s }
-	}
 	say, err := c.catalogue.Say("diagnose.fact", dialogue.Data{
 		"What": strings.ReplaceAll(string(e.Kind), "_", " "), "About": e.About.String(), "Peer": e.Peer.String(), "Name": diagnosis.Clip(e.Name, 60),
 		"From": diagnosis.Clip(mask(e.From), 80), "To": diagnosis.Clip(mask(e.To), 80), "Value": of(e.Value), "Before": of(e.Before), "Limit": of(e.Limit),
