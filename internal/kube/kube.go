@@ -191,6 +191,9 @@ type Change struct {
 	// ever instead of replacing them. Found by Plan.
 	DeletePods []PodRef `json:"delete_pods,omitempty"`
 
+	// Blips are why requests fail while the pods are replaced. Found by Plan.
+	Blips []Blip `json:"blips,omitempty"`
+
 	// Labels are those of the object as it was when the change was planned:
 	// policies go by them.
 	Labels map[string]string `json:"labels,omitempty"`

@@ -27,7 +27,7 @@ func planPatch(ctx context.Context, a api, v patcher, c Change) (Change, string,
 	if err != nil {
 		return c, "", err
 	}
-	c.DeletePods = brokenPods(ctx, a, c, live)
+	c.DeletePods, c.Blips = brokenPods(ctx, a, c, live), blipsOf(ctx, a, c, live)
 	unified, err := diff(c.Ref, live, would)
 	return c, unified, err
 }

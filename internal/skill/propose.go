@@ -220,6 +220,11 @@ func (c *Crew) readback(t *dialogue.Turn, e action.Entry, p plan) (dialogue.Repl
 		return dialogue.Reply{}, err
 	}
 	warnings := append(slices.Clone(p.warnings), more...)
+	if blips, ok, err := c.blips(e); err != nil {
+		return dialogue.Reply{}, err
+	} else if ok {
+		warnings = append(warnings, blips)
+	}
 	data["Warned"] = len(warnings) > 0 || p.after != nil
 	if p.after != nil {
 		w, err := c.catalogue.Say("chain.after", dialogue.Data{"Count": len(p.after.Asked)})
