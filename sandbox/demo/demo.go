@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -60,6 +62,8 @@ type demo struct {
 	dir        string
 	kubeconfig string
 	url        string
+	// env are the lines with which the sandbox said where its servers are.
+	env []string
 }
 
 // start returns when everything is ready.
@@ -89,6 +93,12 @@ func (d *demo) startSandbox(ctx context.Context) error {
 	if d.options.pods > 0 {
 		args = append(args, "--pods", fmt.Sprint(d.options.pods))
 	}
+	for _, name := range slices.Sorted(maps.Keys(d.programs.servers)) {
+		args = append(args, "--server", name+"="+d.programs.servers[name])
+	}
+	for _, name := range d.options.faults {
+		args = append(args, "--fault", name)
+	}
 	cmd := exec.Command(d.programs.sandbox, args...)
 	cmd.Stderr = os.Stderr
 	// The sandbox watches its standard input, and stops when it is closed: by
@@ -102,13 +112,20 @@ func (d *demo) startSandbox(ctx context.Context) error {
 		return fmt.Errorf("starting the sandbox: %w", err)
 	}
 	limit := sandboxStart + time.Duration(d.options.pods)*50*time.Millisecond
-	kubeconfig, err := d.sandbox.expect(ctx, "KUBECONFIG=", limit)
+	err = d.sandbox.read(ctx, limit, func(line string) bool {
+		name, value, ok := strings.Cut(line, "=")
+		switch {
+		case !ok:
+		case name == "KUBECONFIG":
+			d.kubeconfig = value
+			d.announce(line)
+		default:
+			d.env = append(d.env, line)
+			d.announce(line)
+		}
+		return line == "READY"
+	})
 	if err != nil {
-		return fmt.Errorf("the sandbox did not start: %w", err)
-	}
-	d.kubeconfig = kubeconfig
-	d.announce("KUBECONFIG=" + kubeconfig)
-	if _, err := d.sandbox.expect(ctx, "READY", limit); err != nil {
 		return fmt.Errorf("the sandbox did not start: %w", err)
 	}
 	return nil
@@ -129,7 +146,7 @@ func (d *demo) startBot(ctx context.Context) error {
 	defer log.Close()
 
 	cmd := exec.Command(d.programs.bot, d.botArgs("127.0.0.1:0")...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+d.kubeconfig)
+	cmd.Env = slices.Concat(os.Environ(), []string{"KUBECONFIG=" + d.kubeconfig}, d.env)
 	cmd.Stderr = log
 	detach(cmd)
 	dieWithParent(cmd, syscall.SIGKILL)
@@ -174,13 +191,17 @@ func (d *demo) botEnded() string {
 	if u, err := url.Parse(d.url); err == nil && u.Host != "" {
 		listen = u.Host
 	}
-	return fmt.Sprintf("demo: the assistant ended by itself: %v (its log is %s). The sandbox runs on; to start the assistant again:\n\n  KUBECONFIG=%s %s\n\n",
-		d.bot.failure(), d.logFile(), quote(d.kubeconfig), quote(append([]string{d.programs.bot}, d.botArgs(listen)...)...))
+	return fmt.Sprintf("demo: the assistant ended by itself: %v (its log is %s). The sandbox runs on; to start the assistant again:\n\n  %s %s\n\n",
+		d.bot.failure(), d.logFile(), strings.Join(append([]string{"KUBECONFIG=" + quote(d.kubeconfig)}, d.env...), " "), quote(append([]string{d.programs.bot}, d.botArgs(listen)...)...))
 }
 
 // chat runs the assistant's chat in this terminal until it ends.
 func (d *demo) chat(ctx context.Context) error {
 	fmt.Printf(banner, d.url, quote(d.kubeconfig), d.programs.kubectl)
+	for _, line := range d.env {
+		fmt.Println("  " + line)
+	}
+	fmt.Println()
 	cmd := exec.Command(d.programs.bot, "chat")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+d.kubeconfig, "FIRSTMATE_URL="+d.url)

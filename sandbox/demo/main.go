@@ -7,8 +7,13 @@
 // With --headless it prints, each line once it is true:
 //
 //	KUBECONFIG=<path>
+//	PROMETHEUS_URL=http://127.0.0.1:<port>
+//	LOKI_URL, JAEGER_URL, JAEGER_OTLP_URL, ALERTMANAGER_URL, SANDBOX_URL
 //	FIRSTMATE_URL=http://127.0.0.1:<port>
 //	READY
+//
+// With --fault NAME something is wrong in the shop from the start; several may be.
+// With --bare there are only the cluster and the assistant.
 //
 // FIRSTMATE_BOT=<path> starts that program as the assistant instead of building
 // the one of this repository.
@@ -39,6 +44,8 @@ type options struct {
 	headless bool
 	pods     int
 	dir      string
+	bare     bool
+	faults   []string
 }
 
 func main() {
@@ -64,6 +71,11 @@ func parse(args []string) (options, error) {
 	fs.BoolVar(&o.headless, "headless", false, "no chat in this terminal: print where things are, and run until SIGTERM or Ctrl-C")
 	fs.IntVar(&o.pods, "pods", 0, "how many pods to add to the sandbox")
 	fs.StringVar(&o.dir, "dir", "", "keep the sandbox's and the assistant's state in this `folder` (default: a temporary one)")
+	fs.BoolVar(&o.bare, "bare", false, "without Prometheus, Loki, Jaeger and Alertmanager")
+	fs.Func("fault", "switch a fault of this `name` on; may be repeated", func(name string) error {
+		o.faults = append(o.faults, name)
+		return nil
+	})
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return o, err
 	} else if err != nil {
@@ -84,7 +96,7 @@ func run(o options) error {
 	ctx, cancel := watchLauncher(ctx)
 	defer cancel()
 
-	programs, err := build(ctx)
+	programs, err := build(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -110,9 +122,11 @@ type programs struct {
 	sandbox, bot string
 	// kubectl is how to run the sandbox's kubectl in a shell.
 	kubectl string
+	// servers are those beside the control plane, by their names.
+	servers map[string]string
 }
 
-func build(ctx context.Context) (programs, error) {
+func build(ctx context.Context, o options) (programs, error) {
 	progress := buildcache.NewProgress(os.Stderr)
 	module, err := buildcache.FindModule()
 	if err != nil {
@@ -144,5 +158,41 @@ func build(ctx context.Context) (programs, error) {
 		return p, err
 	}
 	p.kubectl = p.sandbox + " kubectl"
-	return p, nil
+	if !o.bare {
+		p.servers, err = buildServers(ctx, cache, module)
+	}
+	return p, err
+}
+
+// buildServers builds what the cluster is watched with. It may be had without
+// each of them, if one cannot be built here.
+func buildServers(ctx context.Context, cache *buildcache.Cache, module string) (map[string]string, error) {
+	missing := 0
+	paths := map[string]string{}
+	for _, name := range buildcache.Servers() {
+		target, err := buildcache.Server(module, name)
+		if err != nil {
+			return nil, err
+		}
+		_, ok, err := cache.Lookup(target)
+		if err != nil {
+			return nil, err
+		}
+		if !ok && missing == 0 {
+			cache.Progress.Say("what the shop is watched with is built now, once: 15 to 20 minutes on two cores (make demo ARGS=--bare does without)")
+		}
+		if !ok {
+			missing++
+		}
+		path, err := cache.Build(ctx, target)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			cache.Progress.Say(fmt.Sprintf("the demo goes on without %s: %v", target.About, err))
+			continue
+		}
+		paths[name] = path
+	}
+	return paths, nil
 }

@@ -44,24 +44,33 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 
 // expect waits for a line that begins with the prefix and returns the rest.
 func (p *process) expect(ctx context.Context, prefix string, limit time.Duration) (string, error) {
+	var rest string
+	return rest, p.read(ctx, limit, func(line string) (ok bool) {
+		rest, ok = strings.CutPrefix(line, prefix)
+		return ok
+	})
+}
+
+// read hands over the process's lines until one of them is the last that is wanted.
+func (p *process) read(ctx context.Context, limit time.Duration, last func(line string) bool) error {
 	timeout := time.After(limit)
 	for {
 		select {
 		case line := <-p.lines:
-			if rest, ok := strings.CutPrefix(line, prefix); ok {
-				return rest, nil
+			if last(line) {
+				return nil
 			}
 		case <-p.done:
 			for len(p.lines) > 0 { // it may have said so just before it ended
-				if rest, ok := strings.CutPrefix(<-p.lines, prefix); ok {
-					return rest, nil
+				if last(<-p.lines) {
+					return nil
 				}
 			}
-			return "", p.failure()
+			return p.failure()
 		case <-timeout:
-			return "", errTooLong
+			return errTooLong
 		case <-ctx.Done():
-			return "", context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }

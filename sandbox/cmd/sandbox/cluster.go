@@ -19,6 +19,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/sandbox/internal/controlplane"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/fakenode"
+	"github.com/firstmate-ops/firstmate/sandbox/internal/faults"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/kube"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/loopback"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/pki"
@@ -39,6 +40,8 @@ type cluster struct {
 	kubeletPort int
 	kwokPort    int
 	group       *controlplane.Group
+	servers     servers
+	faults      *faults.Set
 	rest        *rest.Config
 	client      kubernetes.Interface
 }
@@ -51,6 +54,7 @@ func (c *cluster) run(ctx context.Context, out io.Writer) error {
 	}
 	c.group = controlplane.NewGroup(ctx)
 	defer func() {
+		c.servers.stop()
 		if err := c.group.Stop(stopTimeout); err != nil {
 			klog.InfoS("The sandbox ends with components still running", "reason", err)
 		}
@@ -74,7 +78,7 @@ func (c *cluster) run(ctx context.Context, out io.Writer) error {
 
 // prepare makes what the components need: ports, sockets, certificates.
 func (c *cluster) prepare() error {
-	ports, err := loopback.FreePorts(4)
+	ports, err := loopback.FreePorts(6)
 	if err != nil {
 		return err
 	}
@@ -84,12 +88,13 @@ func (c *cluster) prepare() error {
 	}
 	c.kubeletPort, c.kwokPort = ports[2], ports[3]
 	c.config = controlplane.Config{
-		EtcdDir:     c.state.File("etcd"),
-		CertDir:     c.state.File("generated-certs"),
-		APIPort:     ports[0],
-		MetricsPort: ports[1],
-		Kubeconfig:  c.state.File("kubeconfig"),
-		PKI:         files,
+		EtcdDir:          c.state.File("etcd"),
+		CertDir:          c.state.File("generated-certs"),
+		APIPort:          ports[0],
+		MetricsPort:      ports[1],
+		StateMetricsPort: ports[4], StateTelemetryPort: ports[5],
+		Kubeconfig: c.state.File("kubeconfig"),
+		PKI:        files,
 	}
 	if c.config.EtcdSocket, err = c.state.Socket("etcd.sock"); err != nil {
 		return err
@@ -115,11 +120,23 @@ func (c *cluster) prepare() error {
 func (c *cluster) start(ctx context.Context, out io.Writer) error {
 	boot, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready after %s", startTimeout))
 	defer cancel()
-	if err := c.startControlPlane(boot); err != nil {
+	ready := make(chan error, 1)
+	go func() { ready <- c.startServers(boot) }()
+	err := c.startControlPlane(boot)
+	if err == nil {
+		fmt.Fprintf(out, "KUBECONFIG=%s\n", c.config.Kubeconfig)
+		c.startStateMetrics()
+		err = c.fill(ctx, boot)
+	}
+	if err != nil {
+		cancel()
+		return errors.Join(err, <-ready) // so that none starts after the others were stopped
+	}
+	if err := <-ready; err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "KUBECONFIG=%s\n", c.config.Kubeconfig)
-	if err := c.fill(ctx, boot); err != nil {
+	c.servers.announce(out)
+	if err := c.startFaults(ctx); err != nil {
 		return err
 	}
 	// The start leaves much garbage behind.
@@ -164,6 +181,24 @@ func (c *cluster) startControlPlane(ctx context.Context) error {
 		return fmt.Errorf("registering metrics.k8s.io: %w", err)
 	}
 	return c.waitNodes(ctx)
+}
+
+// startFaults makes the faults known, and switches on those that were asked for.
+func (c *cluster) startFaults(ctx context.Context) error {
+	objects, err := faults.Objects(c.rest)
+	if err != nil {
+		return err
+	}
+	c.faults = faults.NewSet()
+	if err := c.faults.Add(objects); err != nil {
+		return err
+	}
+	for _, name := range c.options.faults {
+		if err := c.faults.On(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *cluster) launch(name string, run func(context.Context, controlplane.Config) error) {

@@ -29,10 +29,16 @@ type upOptions struct {
 	nodes, pods int
 	empty, keep bool
 	withParent  bool
+	// servers are started beside the control plane.
+	servers binaries
+	// faults are switched on once the shop is up.
+	faults []string
+	// alertWebhook is whom Alertmanager tells of alerts, if anybody.
+	alertWebhook string
 }
 
 func parseUp(args []string) (upOptions, error) {
-	var o upOptions
+	o := upOptions{servers: binaries{}}
 	fs := flag.NewFlagSet("sandbox up", flag.ContinueOnError)
 	fs.StringVar(&o.dir, "dir", "", "keep the state in this `folder`, and start again from it if it holds some (default: a temporary one)")
 	fs.IntVar(&o.nodes, "nodes", 3, "how many nodes to simulate")
@@ -40,12 +46,19 @@ func parseUp(args []string) (upOptions, error) {
 	fs.BoolVar(&o.empty, "empty", false, "without the sample shop")
 	fs.BoolVar(&o.keep, "keep", false, "do not remove the temporary folder at the end")
 	fs.BoolVar(&o.withParent, "with-parent", false, "stop when the process that started this one is gone")
+	fs.Var(o.servers, "server", "start `name=path` too: prometheus, loki, jaeger or alertmanager, and the program; may be repeated")
+	fs.StringVar(&o.alertWebhook, "alert-webhook", "", "`URL` that Alertmanager tells of alerts")
+	fs.Func("fault", "switch a fault of this `name` on, once the shop is up; may be repeated", func(name string) error {
+		o.faults = append(o.faults, name)
+		return nil
+	})
 	fs.Usage = func() {
 		fmt.Fprint(fs.Output(), `Usage: sandbox up [flags]
 
 Starts etcd, kube-apiserver, kube-controller-manager, kube-scheduler, simulated
 nodes and metrics-server on loopback. Prints KUBECONFIG=<path> and then READY on
-standard output; stop it with Ctrl-C or SIGTERM.
+standard output; stop it with Ctrl-C or SIGTERM. With --server, lines such as
+LOKI_URL=http://127.0.0.1:<port> come before READY.
 
 The last word of an image's tag says what its container does: …-bad cannot be
 pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 s,
@@ -69,6 +82,8 @@ pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 
 		return complain("unexpected argument %q", fs.Arg(0))
 	case o.nodes < 1 || o.nodes > 1000:
 		return complain("--nodes must be between 1 and 1000")
+	case o.empty && len(o.faults) > 0:
+		return complain("--fault needs the shop, --empty is without it")
 	case o.pods < 0 || o.pods > 100_000:
 		return complain("--pods must be between 0 and 100000")
 	}

@@ -57,6 +57,8 @@ type Scrape struct {
 	Address string
 	// HonorLabels keeps labels such as namespace that the metrics have.
 	HonorLabels bool
+	// Keep is a regular expression for the metrics to keep; "" keeps all.
+	Keep string
 	// CAFile, CertFile and KeyFile make it HTTPS.
 	CAFile, CertFile, KeyFile string
 }
@@ -301,6 +303,9 @@ func scrapes(all []Scrape) string {
 		text := fmt.Sprintf("job_name: %s, honor_labels: %t, static_configs: [{targets: %s}]", quote(s.Job), s.HonorLabels, list([]string{s.Address}))
 		if s.CAFile != "" {
 			text += fmt.Sprintf(", scheme: https, tls_config: {ca_file: %s, cert_file: %s, key_file: %s}", quote(s.CAFile), quote(s.CertFile), quote(s.KeyFile))
+		}
+		if s.Keep != "" {
+			text += fmt.Sprintf(", metric_relabel_configs: [{source_labels: [__name__], regex: %s, action: keep}]", quote(s.Keep))
 		}
 		out = append(out, "{"+text+"}")
 	}
