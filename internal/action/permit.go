@@ -95,6 +95,10 @@ func intentOf(v kube.Verb) string {
 		return "pause"
 	case kube.VerbUnsuspend:
 		return "resume"
+	case kube.VerbSilence:
+		return "alert_silence"
+	case kube.VerbUnsilence:
+		return "alert_unsilence"
 	case kube.VerbDeleteJob: // nobody asks for it but to undo a run
 		return "run_job"
 	}

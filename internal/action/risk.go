@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/kube"
@@ -29,11 +30,12 @@ const (
 	LastNode   Hazard = "last_node"   // no node takes new pods any more
 	Production Hazard = "production"  // it is production
 	Clusters   Hazard = "clusters"    // several clusters at once
+	Mutes      Hazard = "mutes"       // nobody is woken by something grave, or for long
 )
 
 // Hazards are all there are.
 func Hazards() []Hazard {
-	return []Hazard{ToZero, Deletes, Drains, Many, OneLeft, Doubles, OnlyPod, EveryNode, OtherImage, Unscaled, TakesPod, LastReady, LastNode, Production, Clusters}
+	return []Hazard{ToZero, Deletes, Drains, Many, OneLeft, Doubles, OnlyPod, EveryNode, OtherImage, Unscaled, TakesPod, LastReady, LastNode, Production, Clusters, Mutes}
 }
 
 // So many objects at once are many, and a risk by themselves.
@@ -41,6 +43,9 @@ const (
 	ManyAtOnce     = 5
 	VeryManyAtOnce = 10
 )
+
+// MutesLong is for how long an alert may be silenced before that is a risk.
+const MutesLong = 25 * time.Hour
 
 // Facts are what the risk of a change depends on besides the change.
 type Facts struct {
@@ -108,6 +113,12 @@ func Assess(c kube.Change, f Facts) (access.Risk, []Hazard) {
 		}
 	case kube.VerbDrain:
 		add(access.High, Drains)
+	case kube.VerbSilence:
+		if v := c.Silence; v != nil && (v.Severity == "critical" && !v.Acknowledged || v.To.Sub(v.From) > MutesLong) {
+			add(access.Medium, Mutes)
+		}
+	case kube.VerbUnsilence:
+		return access.Low, nil // it wakes people
 	}
 	if f.Production {
 		add(min(risk+1, access.High), Production)

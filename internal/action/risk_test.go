@@ -3,6 +3,7 @@ package action
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/kube"
@@ -14,6 +15,10 @@ func TestAssess(t *testing.T) {
 	}
 	image := func(kind string, pods int32, from, to string) kube.Change {
 		return kube.Change{Ref: kube.Ref{Kind: kind}, Verb: kube.VerbImage, FromReplicas: pods, Images: []kube.ImageChange{{From: from, To: to}}}
+	}
+	silence := func(severity string, d time.Duration, ack bool) kube.Change {
+		at := time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
+		return kube.Change{Verb: kube.VerbSilence, Silence: &kube.Silence{From: at, To: at.Add(d), Severity: severity, Acknowledged: ack}}
 	}
 	here, prod := Facts{Together: 1}, Facts{Production: true, Together: 1}
 	for name, tt := range map[string]struct {
@@ -54,6 +59,12 @@ func TestAssess(t *testing.T) {
 		"the last node cordoned":           {kube.Change{Verb: kube.VerbCordon, Node: &kube.NodeChange{}}, here, access.High, []Hazard{LastNode}},
 		"a node cordoned":                  {kube.Change{Verb: kube.VerbCordon, Node: &kube.NodeChange{Others: 2}}, here, access.Low, nil},
 		"a node drained":                   {kube.Change{Verb: kube.VerbDrain}, here, access.High, []Hazard{Drains}},
+		"a warning silenced":               {silence("warning", time.Hour, false), here, access.Low, nil},
+		"a critical alert silenced":        {silence("critical", time.Hour, false), here, access.Medium, []Hazard{Mutes}},
+		"a critical alert acknowledged":    {silence("critical", time.Hour, true), here, access.Low, nil},
+		"silenced for days":                {silence("warning", 72*time.Hour, false), here, access.Medium, []Hazard{Mutes}},
+		"silenced in production":           {silence("critical", time.Hour, false), prod, access.High, []Hazard{Production, Mutes}},
+		"heard again in production":        {kube.Change{Verb: kube.VerbUnsilence}, prod, access.Low, nil},
 		"a node drained where people live": {kube.Change{Verb: kube.VerbDrain}, prod, access.High, []Hazard{Drains, Production}},
 	} {
 		risk, why := Assess(tt.change, tt.facts)

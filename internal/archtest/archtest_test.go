@@ -39,6 +39,7 @@ func house() map[string]room {
 	return map[string]room{
 		"cmd/bot": {
 			ours: []string{
+				"internal/observability/alertmanager", "internal/silencer",
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
 				"internal/dialogue", "internal/export", "internal/fault", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 				"internal/observability/backend",
@@ -56,6 +57,10 @@ func house() map[string]room {
 		"internal/observability/logs": {ours: []string{"internal/observability"}, theirs: []string{"github.com/go-logfmt/logfmt", "github.com/tidwall/gjson"}},
 
 		"internal/observability/podlogs": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/logs"}, tests: []string{"internal/sandboxtest"}},
+
+		"internal/observability/alertmanager": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend"}, tests: []string{"internal/sandboxtest"}},
+
+		"internal/silencer": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager"}, tests: []string{"internal/observability/backend", "internal/sandboxtest"}},
 
 		"internal/store": {
 			ours:   []string{"internal/audit", "internal/fault"},
@@ -76,9 +81,9 @@ func house() map[string]room {
 		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/gate", "internal/kube"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/skill": {
-			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability"},
+			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability", "internal/observability/alertmanager"},
 			theirs: []string{"github.com/distribution/reference"},
-			tests:  []string{"internal/store"},
+			tests:  []string{"internal/store", "internal/observability/backend", "internal/sandboxtest", "internal/silencer"},
 		},
 		"internal/misses":              {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
 		"internal/recorder":            {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
@@ -109,7 +114,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain greet heal help history link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
+const handled = "alert_ack alert_silence alert_unsilence alerts_list approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain greet heal help history link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

@@ -281,7 +281,7 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	if unknown != nil && namesNobody(t.Intent) {
 		return Reply{}, unknown // it may well be there
 	}
-	if res.Ask == "targets" && e.supply(t) || res.Ask == "node" && supplyNode(t) {
+	if res.Ask == "targets" && e.supply(t) || supplyIt(t, res.Ask) {
 		res.Ask = e.missing(t.Intent)
 	}
 	if e.handlers[t.Intent.Name] == nil {
@@ -357,21 +357,26 @@ func (e *Engine) supply(t *Turn) bool {
 	return true
 }
 
-// supplyNode lets "uncordon it" be about the node that was spoken of last, where
-// nothing else was spoken of since. "Drain" alone is not enough of a word for that.
-func supplyNode(t *Turn) bool {
+// supplyIt lets "uncordon it" be about the node, and "silence it" about the alert,
+// that was spoken of last, where nothing else was spoken of since. "Drain" alone
+// is not enough of a word for that.
+func supplyIt(t *Turn, slot string) bool {
+	kind := map[string]string{"node": kindNode, "alert": kindAlert}[slot]
 	said := strings.FieldsFunc(strings.ToLower(t.Request.Text), func(r rune) bool { return !unicode.IsLetter(r) })
 	it := slices.ContainsFunc([]string{"it", "that", "this"}, func(w string) bool { return slices.Contains(said, w) })
-	if o := t.Session.Targets; it && len(o) == 1 && o[0].Kind == kindNode {
+	if o := t.Session.Targets; kind != "" && it && len(o) == 1 && o[0].Kind == kind {
 		t.Intent.Slots = maps.Clone(t.Intent.Slots)
-		t.Intent.Slots["node"] = o[0].Name
+		t.Intent.Slots[slot] = o[0].Name
 		return true
 	}
 	return false
 }
 
-// kindNode is what a Target that is a node is.
-const kindNode = "Node"
+// What a Target is that is a node or an alert.
+const (
+	kindNode  = "Node"
+	kindAlert = "Alert"
+)
 
 // askFor asks for what an intent lacks, which may be a step of the turn's; asked
 // is false where it lacks nothing.

@@ -223,6 +223,8 @@ type Change struct {
 	Pull *PullRequest `json:"pull,omitempty"` // VerbPull
 	Held *Held        `json:"held,omitempty"` // VerbHold
 
+	Silence *Silence `json:"silence,omitempty"` // VerbSilence, VerbUnsilence
+
 	As    As     `json:"as"`
 	Cause string `json:"cause,omitempty"` // for `kubectl rollout history`
 }

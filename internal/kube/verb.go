@@ -128,7 +128,7 @@ const (
 
 // families are all verbs there are. Each family has a line here.
 func families() []map[Verb]verb {
-	return []map[Verb]verb{workloadVerbs(), pauseVerbs(), wholeVerbs(), nodeVerbs(), podVerbs(), jobVerbs(), gitopsVerbs(), canaryVerbs()}
+	return []map[Verb]verb{workloadVerbs(), pauseVerbs(), wholeVerbs(), nodeVerbs(), podVerbs(), jobVerbs(), gitopsVerbs(), silenceVerbs(), canaryVerbs()}
 }
 
 func workloadVerbs() map[Verb]verb {
@@ -197,7 +197,7 @@ func (c Change) Inverse() (Change, bool) {
 	}
 	inv := c
 	inv.Generation, inv.Based, inv.Cause, inv.DeletePods, inv.Blips = 0, 0, "", nil, nil
-	if c.Before == nil && c.After == nil { // what was made is deleted, and nothing else of its name
+	if c.Before == nil && c.After == nil && c.Silence == nil { // what was made is deleted, and nothing else of its name
 		inv.UID = ""
 	}
 	inv.FromVersion, inv.ToVersion, inv.ToRevision = c.ToVersion, c.FromVersion, 0

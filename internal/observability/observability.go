@@ -162,7 +162,10 @@ type Alert struct {
 	Since       time.Time         `json:"since"`
 	// SilencedBy are the ids of the silences that hold it back.
 	SilencedBy []string `json:"silenced_by,omitempty"`
-	Link       string   `json:"link,omitempty"`
+	// InhibitedBy are the fingerprints of the alerts that hold it back: a graver
+	// one says it all.
+	InhibitedBy []string `json:"inhibited_by,omitempty"`
+	Link        string   `json:"link,omitempty"`
 }
 
 // Span is one step of a trace.

@@ -427,6 +427,7 @@ func (c *Crew) stepData(s action.Step) dialogue.Data {
 		"FromReplicas": s.Change.FromReplicas, "ToReplicas": s.Change.ToReplicas,
 	})
 	maps.Copy(d, ownerData(s))
+	c.silenceData(s, d)
 	maps.Copy(d, canaryData(s))
 	return d
 }

@@ -76,6 +76,7 @@ type Crew struct {
 	past      Past
 
 	investigation Investigation
+	alerts    Alerts
 }
 
 // NewCrew returns the skills over a cluster and a ledger.
@@ -90,6 +91,7 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo, "approve": c.approve,
 		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
+		"alerts_list": c.listAlerts,
 	}
 	out := make(map[string]dialogue.Handler, len(h))
 	for name, f := range h {
@@ -105,7 +107,7 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 // family of them has a line here.
 func (c *Crew) planners() map[string]planner {
 	out := map[string]planner{}
-	for _, family := range []map[string]planner{c.workloadPlanners(), c.pausePlanners(), c.nodePlanners(), c.podPlanners(), c.jobPlanners()} {
+	for _, family := range []map[string]planner{c.workloadPlanners(), c.pausePlanners(), c.nodePlanners(), c.podPlanners(), c.jobPlanners(), c.alertPlanners()} {
 		maps.Copy(out, family)
 	}
 	out["pause"], out["resume"] = c.orJobs(kube.VerbSuspend, out["pause"]), c.orJobs(kube.VerbUnsuspend, out["resume"])
