@@ -101,6 +101,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	crew := skill.NewCrew(shown, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: shown, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())
+	crew.UseAlerts(skill.Alerts{Now: time.Now})
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {

@@ -171,6 +171,7 @@ type talk struct {
 	t      *testing.T
 	town   *town
 	ledger *action.Ledger
+	store  *store.Store
 	told   int64
 }
 
@@ -192,7 +193,7 @@ func talkIn(t *testing.T, place interface {
 	Reader
 	action.Writer
 	action.Watcher
-}, of *town,
+}, of *town, with ...func(*Crew),
 ) *talk {
 	c, err := intents.English()
 	if err != nil {
@@ -215,6 +216,9 @@ func talkIn(t *testing.T, place interface {
 	log := slog.New(slog.DiscardHandler)
 	ledger := action.NewLedger(st, place, place, people, action.DefaultPatience, log)
 	crew := NewCrew(place, ledger, c)
+	for _, f := range with {
+		f(crew)
+	}
 	e := dialogue.NewEngine(c, r, func(context.Context, []string) (*intents.Inventory, error) { return inv, nil }, st, crew.Handlers(), dialogue.NewHub(), nil, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -228,7 +232,7 @@ func talkIn(t *testing.T, place interface {
 			t.Error(err)
 		}
 	})
-	return &talk{Engine: e, t: t, town: of, ledger: ledger}
+	return &talk{Engine: e, t: t, town: of, ledger: ledger, store: st}
 }
 
 // says says something, or, with "…", waits for the outcome; the answer must fit.
