@@ -316,8 +316,8 @@ func until(to, now time.Time) string {
 	return clock + " on " + to.Format("2 January")
 }
 
-// lasting is a length of time as one says it, to the minute.
-func lasting(d time.Duration) string {
+// stretch is a length of time as one says it, to the minute.
+func stretch(d time.Duration) string {
 	d = d.Round(time.Minute)
 	whole := d
 	for _, u := range []time.Duration{24 * time.Hour, time.Hour} {

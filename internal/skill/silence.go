@@ -263,6 +263,6 @@ func (c *Crew) silenceData(s action.Step, data dialogue.Data) {
 	for _, m := range v.Matchers {
 		ms = append(ms, observability.Matcher(m))
 	}
-	data["Until"], data["For"], data["By"], data["Ack"], data["Holds"] = until(v.To, now), lasting(v.To.Sub(now)), v.By, v.Acknowledged, v.Holds
+	data["Until"], data["For"], data["By"], data["Ack"], data["Holds"] = until(v.To, now), stretch(v.To.Sub(now)), v.By, v.Acknowledged, v.Holds
 	data["Matchers"], data["Severity"] = matchersText(ms), v.Severity
 }

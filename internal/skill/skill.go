@@ -76,7 +76,7 @@ type Crew struct {
 	past      Past
 
 	investigation Investigation
-	alerts    Alerts
+	alerts        Alerts
 }
 
 // NewCrew returns the skills over a cluster and a ledger.

@@ -31,15 +31,15 @@ func New(b *backend.Client) *Client { return &Client{backend: b} }
 // Check reports whether it is there and speaks this API.
 func (c *Client) Check(ctx context.Context) error {
 	var got struct {
-		Version struct {
-			Version string `json:"version"`
-		} `json:"versionInfo"`
+		Cluster struct {
+			Status string `json:"status"`
+		} `json:"cluster"`
 	}
 	if err := c.backend.JSON(ctx, http.MethodGet, "api/v2/status", nil, nil, &got); err != nil {
 		return err
 	}
-	if got.Version.Version == "" {
-		return c.backend.Garbage(errors.New("no version"))
+	if got.Cluster.Status == "" {
+		return c.backend.Garbage(errors.New("no status of its cluster"))
 	}
 	return nil
 }

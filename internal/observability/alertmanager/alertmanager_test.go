@@ -2,6 +2,7 @@ package alertmanager_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 	"github.com/firstmate-ops/firstmate/internal/observability/backend"
+	"github.com/firstmate-ops/firstmate/internal/sandboxtest"
 )
 
 func client(t *testing.T, url string) *alertmanager.Client {
@@ -45,8 +47,8 @@ func names(alerts []observability.Alert) string {
 // TestAgainstTheRealOne fires alerts at a real Alertmanager, silences one, sees
 // it silenced and no other, and hears it again.
 func TestAgainstTheRealOne(t *testing.T) {
-	s := start(t, "")
-	c, ctx, now := client(t, s.url), t.Context(), time.Now()
+	s := sandboxtest.Alertmanager(t)
+	c, ctx, now := client(t, s.URL), t.Context(), time.Now()
 	if err := c.Check(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func TestAgainstTheRealOne(t *testing.T) {
 		t.Fatalf("an empty one has %v", got)
 	}
 	nasty := `he said "down\up"` + "\nand more"
-	s.fire(t,
+	fire(t, s.URL,
 		firing("HighLatency", "warning", now.Add(-time.Hour), map[string]string{"namespace": "shop", "deployment": "checkout"}, map[string]string{"summary": "p99 is 2s"}),
 		firing("HighLatency", "warning", now.Add(-time.Minute), map[string]string{"namespace": "prod", "deployment": "checkout"}, nil),
 		firing("CheckoutDown", "critical", now.Add(-2*time.Hour), map[string]string{"namespace": "shop", "deployment": "checkout", "why": nasty}, map[string]string{"description": "gone\x1b[31m"}),
@@ -118,9 +120,19 @@ func TestAgainstTheRealOne(t *testing.T) {
 		}
 	}
 
-	s.kill()
+	resume, err := s.Stall()
+	if err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
-	_, err := c.Alerts(ctx, all)
+	if _, err := c.Alerts(ctx, all); fault.KindOf(err) != fault.Unavailable || time.Since(began) > 1500*time.Millisecond {
+		t.Errorf("stalled: %v after %v", err, time.Since(began))
+	}
+	if err := errors.Join(resume(), s.Kill()); err != nil {
+		t.Fatal(err)
+	}
+	began = time.Now()
+	_, err = c.Alerts(ctx, all)
 	if k := fault.KindOf(err); k != fault.Unavailable || !strings.Contains(fault.Say(err), "Alertmanager") || time.Since(began) > 1500*time.Millisecond {
 		t.Errorf("killed: %v after %v", err, time.Since(began))
 	}
