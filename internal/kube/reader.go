@@ -45,6 +45,8 @@ type Reader struct {
 	opt   ReaderOptions
 	names atomic.Uint64 // grows whenever a name comes or goes
 
+	shares shares // what surveys ask of whole namespaces
+
 	mu      sync.Mutex
 	waiting map[Ref]map[chan struct{}]struct{} // who wants to know of changes of a workload
 }

@@ -66,7 +66,6 @@ type surveyed struct {
 // named is a workload with its pod template.
 type named struct {
 	ref      Ref
-	uid      string
 	template corev1.PodTemplateSpec
 }
 
@@ -75,13 +74,17 @@ type named struct {
 // itself cannot be seen.
 func (r *Reader) Survey(ctx context.Context, w Workload) (Survey, error) {
 	s := &surveyed{r: r, w: w, out: Survey{Workload: w, At: time.Now()}}
-	t, err := r.liveTemplate(ctx, w)
-	if err != nil {
-		return s.out, err
-	}
-	s.template = t
 	// What the rest is made of, then the rest.
 	s.parallel(ctx, s.listPods, s.listOthers, s.listServices, s.listEvents, s.changes, s.scaler, s.quotas)
+	if i := slices.IndexFunc(s.others, func(n named) bool { return n.ref == w.Ref }); i >= 0 {
+		s.template = s.others[i].template
+	} else { // a DaemonSet, or one that was just made
+		t, err := r.liveTemplate(ctx, w)
+		if err != nil {
+			return s.out, err
+		}
+		s.template = t
+	}
 	s.parallel(ctx, s.exposure, s.references, s.claims, s.policies)
 	s.progress()
 	s.details()
@@ -154,23 +157,23 @@ func (s *surveyed) listPods(ctx context.Context) {
 // listOthers asks for the workloads of the namespace, whose configuration may
 // name this one. DaemonSets serve nobody by name.
 func (s *surveyed) listOthers(ctx context.Context) {
-	a, ns, opt := s.r.client.AppsV1(), s.w.Ref.Namespace, metav1.ListOptions{ResourceVersion: "0"}
-	ds, err := a.Deployments(ns).List(ctx, opt)
+	ns := s.w.Ref.Namespace
+	ds, err := s.r.sharedDeployments(ctx, ns)
 	if s.lacks(err, "the other workloads of "+ns) {
 		return
 	}
-	for _, d := range ds.Items {
+	for _, d := range ds {
 		if s.w.Ref.Kind == Deployment && d.Name == s.w.Ref.Name {
 			s.failures = d.Status.Conditions
 		}
-		s.others = append(s.others, named{s.ref(Deployment, d.Name), string(d.UID), d.Spec.Template})
+		s.others = append(s.others, named{s.ref(Deployment, d.Name), d.Spec.Template})
 	}
-	sets, err := a.StatefulSets(ns).List(ctx, opt)
+	sets, err := s.r.sharedStatefulSets(ctx, ns)
 	if s.lacks(err, "the other workloads of "+ns) {
 		return
 	}
-	for _, d := range sets.Items {
-		s.others = append(s.others, named{s.ref(StatefulSet, d.Name), string(d.UID), d.Spec.Template})
+	for _, d := range sets {
+		s.others = append(s.others, named{s.ref(StatefulSet, d.Name), d.Spec.Template})
 	}
 }
 
@@ -179,10 +182,9 @@ func (s *surveyed) ref(kind, name string) Ref {
 }
 
 func (s *surveyed) listServices(ctx context.Context) {
-	l, err := s.r.client.CoreV1().Services(s.w.Ref.Namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	if !s.lacks(err, "the Services of "+s.w.Ref.Namespace) {
-		s.services = l.Items
-	}
+	var err error
+	s.services, err = s.r.sharedServices(ctx, s.w.Ref.Namespace)
+	s.lacks(err, "the Services of "+s.w.Ref.Namespace)
 }
 
 // progress puts the reason into the workload's progress, from what was seen

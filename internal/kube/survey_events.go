@@ -188,26 +188,29 @@ func group(cluster string, events []corev1.Event) []Happening {
 // surveyEvents is how many warnings of a namespace a survey looks at.
 const surveyEvents = 1000
 
-// listEvents asks for the warnings of the namespace, and for what is about the
-// workload itself, warning or not; of nodes what went wrong.
+// listEvents asks for the warnings of the namespace, for all that is about its
+// workloads and autoscalers themselves, and for what happened to nodes.
 func (s *surveyed) listEvents(ctx context.Context) {
 	ns := s.w.Ref.Namespace
-	var mine, nodes []corev1.Event
+	var warnings, normal, nodes []corev1.Event
 	ask := func(into *[]corev1.Event, ns, what, sel string) func(context.Context) {
 		return func(ctx context.Context) {
-			l, err := s.r.client.CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: sel, Limit: surveyEvents})
-			if !s.lacks(err, what) {
-				*into = l.Items
-			}
+			var err error
+			*into, err = s.r.sharedEvents(ctx, ns, sel)
+			s.lacks(err, what)
 		}
 	}
-	var warnings []corev1.Event
 	s.parallel(ctx,
 		ask(&warnings, ns, "the events of "+ns, "type=Warning"),
-		ask(&mine, ns, "the events of "+ns, "type=Normal,involvedObject.name="+s.w.Ref.Name),
+		ask(&normal, ns, "the events of "+ns, "type=Normal,involvedObject.kind="+s.w.Ref.Kind),
 		ask(&nodes, metav1.NamespaceDefault, "the events of nodes", "involvedObject.kind="+Node),
 	)
-	s.events = slices.Concat(warnings, mine, nodes)
+	if s.w.Ref.Kind == Deployment {
+		var scaler []corev1.Event
+		ask(&scaler, ns, "the events of "+ns, "type=Normal,involvedObject.kind=HorizontalPodAutoscaler")(ctx)
+		normal = append(slices.Clone(normal), scaler...)
+	}
+	s.events = slices.Concat(warnings, normal, nodes)
 	slices.SortStableFunc(s.events, func(a, b corev1.Event) int { return eventTime(a).Compare(eventTime(b)) })
 }
 

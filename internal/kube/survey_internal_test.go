@@ -1,8 +1,13 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -291,3 +296,46 @@ func TestScalerAtItsMaximum(t *testing.T) {
 }
 
 func ref[T any](v T) *T { return &v }
+
+// TestSharedIsAskedOnce holds that many who ask at the same moment are one
+// question, that a failure is nobody else's, and that it is forgotten.
+func TestSharedIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s shares
+		var asked atomic.Int32
+		slow := func(context.Context) (int, error) {
+			time.Sleep(100 * time.Millisecond)
+			return int(asked.Add(1)), nil
+		}
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if v, err := shared(t.Context(), &s, "a", slow); v != 1 || err != nil {
+					t.Errorf("%d, %v", v, err)
+				}
+			})
+		}
+		wg.Wait()
+		if asked.Load() != 1 {
+			t.Errorf("asked %d times", asked.Load())
+		}
+		time.Sleep(sharedLife + time.Millisecond)
+		if v, _ := shared(t.Context(), &s, "a", slow); v != 2 {
+			t.Errorf("what is old is told still: %d", v)
+		}
+		fails := func(ctx context.Context) (int, error) {
+			time.Sleep(100 * time.Millisecond)
+			return 0, errors.New("gone")
+		}
+		wg.Go(func() { _, _ = shared(t.Context(), &s, "b", fails) })
+		time.Sleep(time.Millisecond)
+		if v, err := shared(t.Context(), &s, "b", slow); v != 3 || err != nil {
+			t.Errorf("another's failure is mine: %d, %v", v, err)
+		}
+		wg.Wait()
+		time.Sleep(time.Minute)
+		if len(s.all) != 0 {
+			t.Errorf("%d are kept", len(s.all))
+		}
+	})
+}

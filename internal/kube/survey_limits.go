@@ -33,12 +33,12 @@ func (q QuotaState) Full() float64 {
 }
 
 func (s *surveyed) quotas(ctx context.Context) {
-	l, err := s.r.client.CoreV1().ResourceQuotas(s.w.Ref.Namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	all, err := s.r.sharedQuotas(ctx, s.w.Ref.Namespace)
 	if s.lacks(err, "the quotas of "+s.w.Ref.Namespace) {
 		return
 	}
 	var out []QuotaState
-	for _, q := range l.Items {
+	for _, q := range all {
 		for _, name := range slices.Sorted(maps.Keys(q.Status.Hard)) {
 			hard, used := q.Status.Hard[name], q.Status.Used[name]
 			out = append(out, QuotaState{
@@ -69,12 +69,12 @@ type ScalerState struct {
 }
 
 func (s *surveyed) scaler(ctx context.Context) {
-	l, err := s.r.client.AutoscalingV2().HorizontalPodAutoscalers(s.w.Ref.Namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	all, err := s.r.sharedScalers(ctx, s.w.Ref.Namespace)
 	if s.lacks(err, "its autoscaler") {
 		return
 	}
-	for i := range l.Items {
-		h := &l.Items[i]
+	for i := range all {
+		h := &all[i]
 		if h.Spec.ScaleTargetRef.Kind == s.w.Ref.Kind && h.Spec.ScaleTargetRef.Name == s.w.Ref.Name {
 			state := scalerState(h)
 			s.set(func(o *Survey) { o.Scaler = &state })

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -54,6 +55,8 @@ type ServicePort struct {
 
 // exposure finds the Services that have to do with the workload.
 func (s *surveyed) exposure(ctx context.Context) {
+	slices, err := s.r.sharedSlices(ctx, s.w.Ref.Namespace)
+	s.lacks(err, "the endpoints of Services")
 	for _, svc := range s.services {
 		state, ok := serviceState(s.w, s.template, s.pods, svc)
 		if !ok {
@@ -62,22 +65,22 @@ func (s *surveyed) exposure(ctx context.Context) {
 		if at, by := lastChange(svc.ManagedFields); !at.IsZero() {
 			state.Changed, state.By = at, by
 		}
-		l, err := s.r.client.DiscoveryV1().EndpointSlices(svc.Namespace).List(ctx, metav1.ListOptions{
-			LabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: svc.Name}).String(), ResourceVersion: "0",
-		})
-		if !s.lacks(err, "the endpoints of the Service "+svc.Name) {
+		if err == nil {
 			state.Known = true
-			state.Ready, state.Unready = endpoints(l.Items)
+			state.Ready, state.Unready = endpoints(slices, svc.Name)
 		}
 		s.set(func(o *Survey) { o.Services = append(o.Services, state) })
 	}
 }
 
-// endpoints counts addresses, each once, also where there is a slice for IPv4 and
+// endpoints counts the addresses of a Service, each once, also where there is a slice for IPv4 and
 // one for IPv6.
-func endpoints(all []discoveryv1.EndpointSlice) (ready, unready int) {
+func endpoints(all []discoveryv1.EndpointSlice, service string) (ready, unready int) {
 	seen := map[string]bool{}
 	for _, sl := range all {
+		if sl.Labels[discoveryv1.LabelServiceName] != service {
+			continue
+		}
 		for _, e := range sl.Endpoints {
 			key := strings.Join(e.Addresses, ",")
 			if e.TargetRef != nil {
@@ -200,13 +203,13 @@ type Blocked struct {
 // it, to the cluster's DNS, and in from whoever it may be.
 func (s *surveyed) policies(ctx context.Context) {
 	s.names()
-	l, err := s.r.client.NetworkingV1().NetworkPolicies(s.w.Ref.Namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	if s.lacks(err, "the NetworkPolicies of "+s.w.Ref.Namespace) || len(l.Items) == 0 {
+	all, err := s.r.sharedPolicies(ctx, s.w.Ref.Namespace)
+	if s.lacks(err, "the NetworkPolicies of "+s.w.Ref.Namespace) || len(all) == 0 {
 		return
 	}
 	nsLabels := s.r.NamespaceLabels(s.w.Ref.Namespace)
 	self := party{s.w.Ref, s.template.Labels, nsLabels, s.template}
-	for _, p := range l.Items {
+	for _, p := range all {
 		if !holds(p, self) {
 			continue
 		}
@@ -224,11 +227,11 @@ func (s *surveyed) policies(ctx context.Context) {
 			continue
 		}
 		other := party{o.ref, o.template.Labels, nsLabels, o.template}
-		blocked = append(blocked, shut(l.Items, self, other)...)
-		blocked = append(blocked, shut(l.Items, other, self)...)
+		blocked = append(blocked, shut(all, self, other)...)
+		blocked = append(blocked, shut(all, other, self)...)
 	}
 	dns := party{ref: Ref{Cluster: s.w.Ref.Cluster, Namespace: "kube-system", Kind: "Service", Name: "kube-dns"}, labels: map[string]string{"k8s-app": "kube-dns"}, ns: s.r.NamespaceLabels("kube-system")}
-	if b, is := shutOut(l.Items, self, dns, []int32{53}); is {
+	if b, is := shutOut(all, self, dns, []int32{53}); is {
 		blocked = append(blocked, b)
 	}
 	s.set(func(o *Survey) { o.Blocked = blocked })
@@ -491,4 +494,37 @@ func hosts(v string) []string {
 		}
 	}
 	return out
+}
+
+// Behind returns the workloads that a Service leads to, by its selector: also
+// where they have no pods now. A Service that is not there leads nowhere.
+func (r *Reader) Behind(ctx context.Context, service Ref) ([]Workload, error) {
+	svc, err := r.client.CoreV1().Services(service.Namespace).Get(ctx, service.Name, metav1.GetOptions{ResourceVersion: "0"})
+	if apierrors.IsNotFound(err) || err == nil && len(svc.Spec.Selector) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, r.cluster.sentence(err, "look where the Service "+service.Name+" leads")
+	}
+	all, err := r.Find(ctx, Query{Namespace: service.Namespace})
+	if err != nil {
+		return nil, err
+	}
+	// A workload's own selector is a part of what its pods have, and mostly says
+	// all that a Service goes by. Where it does not, the name does.
+	sel := labels.SelectorFromSet(svc.Spec.Selector)
+	out := slices.DeleteFunc(slices.Clone(all), func(w Workload) bool { return len(w.Selector) == 0 || !sel.Matches(labels.Set(w.Selector)) })
+	if len(out) == 0 {
+		out = slices.DeleteFunc(all, func(w Workload) bool { return w.Ref.Name != service.Name })
+	}
+	return out, nil
+}
+
+// Behind returns the workloads that a Service leads to.
+func (f *Fleet) Behind(ctx context.Context, service Ref) ([]Workload, error) {
+	r, err := f.reader(ctx, service.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	return r.Behind(ctx, service)
 }
