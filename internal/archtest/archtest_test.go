@@ -50,6 +50,10 @@ func house() map[string]room {
 		"internal/fault":         {},
 		"internal/observability": {},
 		"internal/diagnosis":     {ours: []string{"internal/fault", "internal/observability"}},
+		"internal/diagnosis/collect": {
+			ours:  []string{"internal/diagnosis", "internal/fault", "internal/kube", "internal/observability", "internal/observability/logs"},
+			tests: []string{"internal/sandboxtest"},
+		},
 		"internal/gate":          {theirs: []string{"github.com/aclements/go-moremath/"}},
 
 		"internal/observability/backend": {ours: []string{"internal/fault"}, theirs: []string{"github.com/sony/gobreaker/v2", "golang.org/x/time/rate"}},

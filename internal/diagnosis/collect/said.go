@@ -1,0 +1,205 @@
+package collect
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/diagnosis"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/observability"
+	"github.com/firstmate-ops/firstmate/internal/observability/logs"
+)
+
+// said looks for what workloads began to complain of.
+type said struct{ *look }
+
+// Name is how the collector is called.
+func (said) Name() string { return "logs" }
+
+const (
+	// mostLines is how many lines of one workload are looked at, in the window
+	// and before it: the newest.
+	mostLines = 1000
+	// mostPatterns is how many patterns of one workload are told of.
+	mostPatterns = 6
+	// fewLines is how often something is said at least that is worth telling.
+	fewLines = 3
+	// moreOften is by how many times more often.
+	moreOften = 3
+	// readPods is how many workloads are read pod by pod where nothing keeps logs.
+	readPods = 4
+)
+
+// Collect reads warnings and worse, of the target and what it calls.
+func (c said) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evidence, error) {
+	out := &found{source: "loki"}
+	src := c.Logs
+	if src == nil {
+		src, out.source = c.PodLogs, "logs"
+	}
+	rc, err := c.reach(ctx, r)
+	if err != nil {
+		return nil, nil // the collector of objects says what is wrong
+	}
+	read := 0
+	var do []*node
+	for _, n := range rc.nodes {
+		if n.inside() && n.hop >= 0 && (c.Logs != nil || read < readPods) {
+			do = append(do, n)
+			read++
+		}
+	}
+	each(do, func(n *node) {
+		t := n.target
+		if s, err := c.survey(ctx, n.workload); err == nil {
+			for _, p := range s.Pods {
+				t.Pods = append(t.Pods, p.Ref.Name)
+			}
+		}
+		var now, before []observability.LogLine
+		var errNow, errBefore error
+		var wg sync.WaitGroup
+		wg.Go(func() { now, errNow = lines(ctx, src, t, r.Window) })
+		wg.Go(func() { before, errBefore = lines(ctx, src, t, past(r.Window)) })
+		wg.Wait()
+		if out.lacks(cmp.Or(errNow, errBefore)) && len(now) == 0 {
+			return
+		}
+		for _, e := range news(now, before, r.Window, errBefore == nil) {
+			e.About = n.object
+			out.add(e)
+		}
+	})
+	return out.give()
+}
+
+// lines reads what is grave enough. What was read before an error counts.
+func lines(ctx context.Context, src logs.Source, t observability.Target, w observability.Window) ([]observability.LogLine, error) {
+	var out []observability.LogLine
+	var failed error
+	for l, err := range src.Lines(ctx, logs.Query{Target: t, Window: w, Level: observability.LevelWarning, Tail: mostLines}) {
+		if err != nil {
+			failed = err
+			if fault.KindOf(err) == fault.NotFound {
+				failed = nil // it says nothing, or nothing is kept of it
+			}
+			continue
+		}
+		if out = append(out, l); len(out) >= 2*mostLines {
+			break // a source that does not heed Tail
+		}
+	}
+	return out, failed
+}
+
+// news are the patterns that are new, or said many times more often than before.
+func news(now, before []observability.LogLine, w observability.Window, knownBefore bool) []diagnosis.Evidence {
+	old := logs.Patterns(before)
+	// So many lines may reach back for a part of the window only.
+	longer := past(w).Length().Seconds() / max(1, w.Length().Seconds())
+	type candidate struct {
+		diagnosis.Evidence
+		fresh bool
+	}
+	var out []candidate
+	for _, p := range logs.Patterns(now) {
+		was := 0
+		for _, o := range old {
+			if alike(p.Template, o.Template) {
+				was += o.Count
+			}
+		}
+		fresh := was == 0 && knownBefore
+		often := float64(p.Count) * longer
+		grave := logs.AtLeast(p.Level, observability.LevelFatal)
+		switch {
+		case fresh && (p.Count >= fewLines || grave):
+		case !fresh && knownBefore && was < mostLines && often >= moreOften*float64(was) && p.Count >= fewLines:
+		case !knownBefore && p.Count >= fewLines:
+		default:
+			continue
+		}
+		text := p.Example.Message
+		if p.Example.Stack != "" {
+			text += " " + firstLines(p.Example.Stack, 2)
+		}
+		e := diagnosis.Evidence{Kind: diagnosis.LogPattern, At: p.First, Name: string(p.Level), From: clip(p.Template), Text: clip(text), Count: p.Count}
+		if knownBefore {
+			e.Before = diagnosis.Num(float64(was))
+		}
+		if !fresh {
+			if at := risen(now, p, w); !at.IsZero() {
+				e.At = at
+			}
+		}
+		out = append(out, candidate{e, fresh})
+	}
+	slices.SortStableFunc(out, func(a, b candidate) int {
+		if a.fresh != b.fresh {
+			if a.fresh {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.From, b.From))
+	})
+	var list []diagnosis.Evidence
+	for _, c := range out[:min(len(out), mostPatterns)] {
+		list = append(list, c.Evidence)
+	}
+	return list
+}
+
+// risen is when lines of a pattern became many: the beginning of the first
+// minute that has as many as the window has on average.
+func risen(all []observability.LogLine, p observability.Pattern, w observability.Window) time.Time {
+	perMinute := map[int64]int{}
+	for _, l := range all {
+		if alike(p.Template, l.Message) {
+			perMinute[l.At.Unix()/60]++
+		}
+	}
+	mean := float64(p.Count) / max(1, w.Length().Minutes())
+	first := int64(0)
+	for m, n := range perMinute {
+		if float64(n) >= mean && (first == 0 || m < first) {
+			first = m
+		}
+	}
+	if first == 0 {
+		return time.Time{}
+	}
+	return time.Unix(first*60, 0).UTC()
+}
+
+// alike reports whether two templates, found apart, are of the same lines: as
+// many words, most of them the same, and where they differ one of them varies.
+func alike(a, b string) bool {
+	x, y := strings.Fields(a), strings.Fields(b)
+	if len(x) != len(y) || len(x) == 0 {
+		return a == b
+	}
+	same, fixed := 0, 0
+	for i := range x {
+		vx, vy := strings.Contains(x[i], "<*>"), strings.Contains(y[i], "<*>")
+		if vx || vy {
+			continue
+		}
+		fixed++
+		if x[i] == y[i] {
+			same++
+		}
+	}
+	// The first word that is fixed in both has to be the same: it mostly names
+	// what happened.
+	return fixed > 0 && float64(same) >= 0.8*float64(fixed)
+}
+
+func firstLines(s string, n int) string {
+	all := strings.SplitN(s, "\n", n+1)
+	return strings.Join(all[:min(len(all), n)], " ")
+}
