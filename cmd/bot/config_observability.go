@@ -7,6 +7,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability/backend"
+	"github.com/firstmate-ops/firstmate/internal/observability/prometheus"
 )
 
 // ObservabilityConfig is where metrics, logs, errors, alerts and traces are. A
@@ -29,6 +30,9 @@ type BackendConfig struct {
 // PrometheusConfig is where metrics are, and what they are called there.
 type PrometheusConfig struct {
 	BackendConfig `yaml:",inline"`
+	Link          string              `yaml:"link" doc:"Where people open it, for links in answers. Empty: url."`
+	ClusterLabel  string              `yaml:"cluster_label" doc:"The label that tells clusters apart, if it has several; its values are the names of kubernetes.clusters. Empty: it has the home cluster only."`
+	Families      []prometheus.Family `yaml:"families" doc:"What metrics of your own are called, a list of {name, histogram} or {name, metric, query, scopes}, tried before the built-in ones: docs/seeing.md."`
 }
 
 func observabilityDefaults() ObservabilityConfig {
@@ -39,8 +43,20 @@ func (c ObservabilityConfig) check() error {
 	if c.Timeout <= 0 {
 		return fault.New(fault.Usage, "observability.timeout is a duration like 2s.")
 	}
+	if _, err := prometheus.Expand(c.Prometheus.Families); err != nil {
+		return err
+	}
 	_, err := c.backend("Prometheus", c.Prometheus.BackendConfig, nil, nil)
 	return err
+}
+
+// prometheus is the client of Prometheus, nil where there is none.
+func (c ObservabilityConfig) prometheus(log *slog.Logger, observe func(name, result string, took time.Duration)) (*prometheus.Client, error) {
+	b, err := c.backend("Prometheus", c.Prometheus.BackendConfig, log, observe)
+	if b == nil || err != nil {
+		return nil, err
+	}
+	return prometheus.NewWith(b, c.Prometheus.Families, prometheus.Options{ClusterLabel: c.Prometheus.ClusterLabel, Link: c.Prometheus.Link}), nil
 }
 
 // backend is the way to a back-end, nil where it is not configured.

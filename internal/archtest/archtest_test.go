@@ -42,7 +42,7 @@ func house() map[string]room {
 				"internal/observability/alertmanager", "internal/silencer",
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
 				"internal/dialogue", "internal/export", "internal/fault", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
-				"internal/observability/backend",
+				"internal/observability/backend", "internal/observability/prometheus",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 		},
@@ -57,6 +57,12 @@ func house() map[string]room {
 		"internal/gate":          {theirs: []string{"github.com/aclements/go-moremath/"}},
 
 		"internal/observability/backend": {ours: []string{"internal/fault"}, theirs: []string{"github.com/sony/gobreaker/v2", "golang.org/x/time/rate"}},
+		"internal/observability/prometheus": {
+			ours:   []string{"internal/fault", "internal/observability", "internal/observability/backend"},
+			theirs: []string{"github.com/prometheus/client_golang/api", "github.com/prometheus/common/model"},
+			tests:  []string{"internal/observability/promtest", "internal/sandboxtest"},
+		},
+		"internal/observability/promtest": {theirs: []string{"github.com/klauspost/compress/snappy", "google.golang.org/protobuf/encoding/protowire"}},
 
 		"internal/observability/logs": {ours: []string{"internal/observability"}, theirs: []string{"github.com/go-logfmt/logfmt", "github.com/tidwall/gjson"}},
 

@@ -58,6 +58,7 @@ const (
 	Queue       Metric = "queue"        // waiting items
 	Throttling  Metric = "throttling"   // ratio of CPU periods in which it was held back
 	Uptime      Metric = "uptime"       // seconds since the start
+	Replicas    Metric = "replicas"     // pods that serve
 )
 
 // Unit is what the numbers of a series are in.

@@ -1,0 +1,275 @@
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/observability"
+	"github.com/firstmate-ops/firstmate/internal/observability/backend"
+)
+
+// measure is a family that is there, with what it takes to ask.
+type measure struct {
+	Family
+	scope  string   // matchers
+	by     []string // the labels that lines are told apart by
+	status string   // the label with the status
+}
+
+// query is the PromQL of a measure.
+func (m measure) query(percentile float64, window, whole time.Duration) string {
+	by := ""
+	for _, l := range m.by {
+		by += l + ", "
+	}
+	status := ""
+	if m.status != "" {
+		status = m.status + "=~" + strconv.Quote(m.Failed)
+	}
+	q := m.Query
+	if m.scope == "" {
+		q = strings.NewReplacer(",$scope", "", "$scope", "").Replace(q)
+	}
+	q = strings.NewReplacer(
+		"$by le", by+"le", " by ($by)", byClause(m.by), "$by", strings.TrimSuffix(by, ", "),
+		"$window", seconds(window), "$range", seconds(whole),
+		"$q", strconv.FormatFloat(percentile/100, 'f', -1, 64), "$status", status, "$scope", m.scope).Replace(q)
+	return q
+}
+
+func byClause(by []string) string {
+	if len(by) == 0 {
+		return ""
+	}
+	return " by (" + strings.Join(by, ", ") + ")"
+}
+
+func seconds(d time.Duration) string {
+	return strconv.Itoa(max(1, int(d/time.Second))) + "s"
+}
+
+// labels are where what lines are told apart by may stand, the surest first.
+func labels(by string) []string {
+	switch by {
+	case "pod":
+		return []string{"pod", "k8s_pod_name", "kubernetes_pod_name", "pod_name"}
+	case "version":
+		return []string{"version", "app_version", "service_version", "destination_version", "app_kubernetes_io_version", "release"}
+	case "container":
+		return []string{"container", "k8s_container_name", "container_name"}
+	case "peer":
+		return []string{"peer", "server_address", "destination_service_name", "destination_workload", "peer_service", "net_peer_name", "grpc_service", "db_system_name", "db_system", "upstream", "host"}
+	case "namespace":
+		return []string{"namespace", "k8s_namespace_name", "destination_workload_namespace", "service_namespace"}
+	case "node":
+		return []string{"node", "nodename", "kubernetes_node", "k8s_node_name", "instance"}
+	case "workload":
+		return []string{"workload", "destination_workload", "deployment", "k8s_deployment_name", "service", "service_name", "app"}
+	case "route":
+		return []string{"route", "http_route", "path", "handler", "uri", "endpoint"}
+	case "code":
+		return statuses()
+	}
+	return []string{by}
+}
+
+// find asks which families of a metric there are of a target, best first, with
+// the names that were looked for.
+func (c *Client) find(ctx context.Context, t observability.Target, metric observability.Metric, of string, by []string, w observability.Window) (found []measure, looked, warnings []string, err error) {
+	var extra []matcher
+	if c.opt.ClusterLabel != "" && t.Cluster != "" {
+		extra = append(extra, matcher{c.opt.ClusterLabel, "=", t.Cluster})
+	} else if t.Cluster != "" {
+		return nil, nil, nil, fault.New(fault.Refused, "%s has the metrics of the home cluster only, as far as I know. If it has those of %s too, name the label that tells clusters apart in %s.cluster_label.", c.back.Name(), t.Cluster, c.back.Key())
+	}
+	type option struct {
+		Family
+		scope string
+	}
+	var options []option
+	wanted := map[string][]string{} // names, by scope
+	for _, f := range c.families {
+		if f.Metric != metric || f.Of != of {
+			continue
+		}
+		for _, n := range f.Needs {
+			if !slices.Contains(looked, n) {
+				looked = append(looked, n)
+			}
+		}
+		for _, s := range f.Scopes {
+			ms, err := parseScope(s)
+			if err != nil {
+				continue // Expand refused it
+			}
+			scope, ok := render(ms, t, extra...)
+			if !ok || slices.ContainsFunc(options, func(o option) bool { return o.scope == scope && o.Query == f.Query && o.Without == f.Without }) {
+				continue
+			}
+			options = append(options, option{f, scope})
+			wanted[scope] = append(wanted[scope], append(slices.Clone(f.Needs), f.Without)...)
+		}
+	}
+	there, err := c.names(ctx, wanted, w)
+	var partial *backend.Partial
+	switch {
+	case errors.As(err, &partial):
+		warnings = append(warnings, partial.Error())
+	case err != nil:
+		return nil, looked, nil, err
+	}
+	for _, o := range options {
+		has := func(n string) bool { return slices.Contains(there[o.scope], n) }
+		if slices.ContainsFunc(o.Needs, func(n string) bool { return !has(n) }) || o.Without != "" && has(o.Without) {
+			continue
+		}
+		if len(found) >= mostTries {
+			break
+		}
+		m := measure{Family: o.Family, scope: o.scope}
+		if ok, err := c.told(ctx, &m, by, w); err != nil {
+			return nil, looked, warnings, err
+		} else if ok {
+			found = append(found, m)
+		}
+	}
+	return found, looked, warnings, nil
+}
+
+// told finds the labels of a measure: of the status, and of what lines are told
+// apart by. Without them it cannot be used.
+func (c *Client) told(ctx context.Context, m *measure, by []string, w observability.Window) (bool, error) {
+	by = slices.DeleteFunc(slices.Clone(by), func(s string) bool { return s == "" })
+	status := strings.Contains(m.Query, "$status")
+	if len(by) == 0 && !status {
+		return true, nil
+	}
+	has, err := c.labelNames(ctx, m.Needs[0], m.scope, w)
+	if err != nil {
+		return false, err
+	}
+	first := func(all []string) string {
+		if strings.HasPrefix(m.scope, "exported_") { // what the program calls so, not its scraper
+			for _, l := range all {
+				if slices.Contains(has, "exported_"+l) {
+					return "exported_" + l
+				}
+			}
+		}
+		for _, l := range all {
+			if slices.Contains(has, l) {
+				return l
+			}
+		}
+		return ""
+	}
+	if status {
+		if m.status = first(m.Status); m.status == "" {
+			return false, nil
+		}
+	}
+	for _, b := range by {
+		l := first(labels(b))
+		if b == "workload" && m.Owner != "label" {
+			l = "" // the label service of cAdvisor's is the kubelet's
+		}
+		if l == "" && b == "workload" {
+			l = first(labels("pod")) // to be taken apart
+		}
+		if l == "" {
+			return false, nil
+		}
+		m.by = append(m.by, l)
+	}
+	return true, nil
+}
+
+// names asks which of the wanted names there are within each scope, all scopes
+// at once. Where some scopes failed the error is a Partial.
+func (c *Client) names(ctx context.Context, wanted map[string][]string, w observability.Window) (map[string][]string, error) {
+	out := make(map[string][]string, len(wanted))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var failed []error
+	for _, scope := range slices.Sorted(maps.Keys(wanted)) {
+		wg.Go(func() {
+			all := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(wanted[scope]))), func(s string) bool { return s == "" })
+			match := `{__name__=~` + strconv.Quote(strings.Join(all, "|"))
+			if scope != "" {
+				match += "," + scope
+			}
+			got, err := c.cached(ctx, "names "+match+"}", w, func(ctx context.Context) ([]string, error) {
+				v, _, _, err := c.api.LabelValues(ctx, model.MetricNameLabel, []string{match + "}"}, w.From, w.To)
+				return texts(v), err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = append(failed, err)
+				return
+			}
+			out[scope] = got
+		})
+	}
+	wg.Wait()
+	switch {
+	case len(failed) == 0:
+		return out, nil
+	case len(failed) == len(wanted):
+		return nil, failed[0]
+	}
+	return out, &backend.Partial{Name: c.back.Name(), Missing: []string{"some of what it has"}}
+}
+
+func (c *Client) labelNames(ctx context.Context, name, scope string, w observability.Window) ([]string, error) {
+	match := name + "{" + scope + "}"
+	return c.cached(ctx, "labels "+match, w, func(ctx context.Context) ([]string, error) {
+		v, _, _, err := c.api.LabelNames(ctx, []string{match}, w.From, w.To)
+		return texts(v), err
+	})
+}
+
+// cached keeps for a moment what Prometheus says there is.
+func (c *Client) cached(ctx context.Context, key string, w observability.Window, ask func(context.Context) ([]string, error)) ([]string, error) {
+	key += fmt.Sprint(" ", w.From.Truncate(time.Hour).Unix(), " ", w.To.Truncate(time.Hour).Unix())
+	now := time.Now()
+	c.mu.Lock()
+	s, ok := c.seen[key]
+	c.mu.Unlock()
+	if ok && now.Before(s.until) {
+		return s.names, nil
+	}
+	names, err := ask(ctx)
+	if err != nil {
+		return nil, c.fault(err)
+	}
+	keep := keepSeen
+	if len(names) == 0 {
+		keep = keepUnseen
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.seen) >= mostSeen {
+		clear(c.seen)
+	}
+	c.seen[key] = seen{names, now.Add(keep)}
+	return names, nil
+}
+
+func texts[S ~string, L ~[]S](in L) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = string(s)
+	}
+	return out
+}
