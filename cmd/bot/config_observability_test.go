@@ -26,10 +26,14 @@ func TestBackEndsAreConfigured(t *testing.T) {
 	if err != nil || c.Observability.Prometheus.URL != "http://mine:9090" {
 		t.Errorf("read %+v, %v", c.Observability, err)
 	}
+	if p, err := c.Observability.prometheus(nil, nil); p == nil || err != nil {
+		t.Errorf("%v, %v", p, err)
+	}
 	if b, err := c.Observability.backend("Loki", BackendConfig{}, nil, nil); b != nil || err != nil {
 		t.Errorf("a back-end without a url is %v, %v", b, err)
 	}
 	for text, want := range map[string]string{
+		"{prometheus: {families: [{metric: speed, query: x}]}}": "observability.prometheus.families: speed",
 		"{timeout: 0s}":                                             "observability.timeout",
 		"{prometheus: {url: 'host:9090'}}":                          "observability.prometheus.url",
 		"{prometheus: {adress: x}}":                                 "observability.prometheus.",

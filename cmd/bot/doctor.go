@@ -26,9 +26,9 @@ func doctorCommand(e *env) *cobra.Command {
 	var x explainFlags
 	cmd := &cobra.Command{
 		Use:   "doctor [--as PERSON --intent scale --target shop/cart]",
-		Short: "Check configuration, cluster rights, store and channels; each failure names its fix",
+		Short: "Check configuration, cluster rights, store, back-ends and channels; each failure names its fix",
 		Long: `Check the configuration, the store, the cluster, the rights that bot serve has
-there, who may change things, and the channels. Each failure names its fix.
+there, who may change things, the back-ends, and the channels. Each failure names its fix.
 Exit status: 0 all is well, 2 the configuration is wrong, 3 rights are missing,
 5 the cluster or the store does not answer.
 
@@ -102,6 +102,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 	}
 	d.people(ctx, access.NewGuard(c.people(), rules, keep), c, rules)
 	d.clusters(ctx, c)
+	d.backends(ctx, c.Observability)
 	d.channels(c)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability"
@@ -138,10 +139,10 @@ func FuzzQuery(f *testing.F) {
 				ok = value == name
 			default:
 				r, err := regexp.Compile("^(?:" + value + ")$")
-				if err != nil && strings.ToValidUTF8(name+pod, "") == name+pod {
+				if err != nil {
 					t.Fatalf("%s: %v", value, err)
 				}
-				ok = err != nil || r.MatchString(name+"-7d9f8b6c5-bcdfg") && !r.MatchString(name+"-other")
+				ok = !utf8.ValidString(name+pod) || r.MatchString(name+"-7d9f8b6c5-bcdfg") && !r.MatchString(name+"-other")
 			}
 			if !ok && !strings.Contains(pod, "-other") {
 				t.Fatalf("%s compares with %q", query, value)
