@@ -142,7 +142,7 @@ func FuzzQuery(f *testing.F) {
 				if err != nil {
 					t.Fatalf("%s: %v", value, err)
 				}
-				ok = !utf8.ValidString(name+pod) || r.MatchString(name+"-7d9f8b6c5-bcdfg") && !r.MatchString(name+"-other")
+				ok = !utf8.ValidString(name) || !utf8.ValidString(pod) || r.MatchString(name+"-7d9f8b6c5-bcdfg") && !r.MatchString(name+"-other")
 			}
 			if !ok && !strings.Contains(pod, "-other") {
 				t.Fatalf("%s compares with %q", query, value)
