@@ -25,16 +25,18 @@ const terminalPatience = 10 * time.Second
 // app is the parts of firstmate, put together. It is the only place that knows
 // a Writer, and hands it to the ledger alone.
 type app struct {
-	engine    *dialogue.Engine
-	eyes      eyes
-	ledger    *action.Ledger
-	fleet     *kube.Fleet
-	store     *store.Store
-	crew      *skill.Crew
-	catalogue *intents.Catalogue
-	compiled  func() // waits until sentences can be read
-	log       *slog.Logger
-	metrics   *metrics
+	engine *dialogue.Engine
+	eyes   eyes
+	ledger *action.Ledger
+	fleet  *kube.Fleet
+	store  *store.Store
+	crew   *skill.Crew
+	// investigation is how the crew finds causes.
+	investigation skill.Investigation
+	catalogue     *intents.Catalogue
+	compiled      func() // waits until sentences can be read
+	log           *slog.Logger
+	metrics       *metrics
 
 	elector *kube.Elector // nil: this process is the only one
 	notes   chan note     // for other replicas
@@ -102,6 +104,11 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	crew := skill.NewCrew(shown, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: shown, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())
 	crew.UseAlerts(skill.Alerts{Now: time.Now})
+	investigation, err := c.investigation(shown, log)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	crew.Investigate(investigation)
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
@@ -110,7 +117,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	handlers = limited(handlers, catalogue, guard, opt.limits)
 	m := newMetrics(fleet.Clusters(), fleet.Up)
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)
-	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
+	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
 	if c.Replicas.Lease != "" && opt.replica {
 		home, err := members[0].Connect() // the Lease is in the home cluster
 		if err == nil {

@@ -40,6 +40,7 @@ type Config struct {
 	Nodes         NodesConfig         `yaml:"nodes"`
 	Misses        MissesConfig        `yaml:"misses"`
 	Observability ObservabilityConfig `yaml:"observability"`
+	Diagnosis     DiagnosisConfig     `yaml:"diagnosis"`
 	Log           LogConfig           `yaml:"log"`
 }
 
@@ -126,6 +127,7 @@ func defaults() Config {
 	return Config{
 		GitOps:        gitOpsDefaults(),
 		Observability: observabilityDefaults(),
+		Diagnosis:     diagnosisDefaults(),
 		Listen:        "127.0.0.1:8080",
 		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals:     ProposalsConfig{ExpireAfter: action.ProposalLife},
@@ -380,6 +382,9 @@ func (c Config) check() error {
 		return fault.New(fault.Usage, "replicas.lease is a namespace and a name, like firstmate/firstmate, not %q.", c.Replicas.Lease)
 	}
 	if err := c.GitOps.check(); err != nil {
+		return err
+	}
+	if err := c.Diagnosis.check(); err != nil {
 		return err
 	}
 	if err := c.Observability.check(); err != nil {

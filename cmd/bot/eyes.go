@@ -5,6 +5,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/diagnosis/collect"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/skill"
@@ -14,6 +15,7 @@ import (
 // the person who asks may see.
 type clusters interface {
 	skill.Reader
+	collect.Cluster
 	Edits(ctx context.Context, w kube.Workload) ([]kube.Edit, error)
 	Sees(ctx context.Context, ref kube.Ref) bool
 }

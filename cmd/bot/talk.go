@@ -82,24 +82,9 @@ func (f *talkFlags) with(cmd *cobra.Command, e *env, conversation string, oneTur
 		client := web.NewClient(f.server, e.getenv("FIRSTMATE_WEB_TOKEN"), &http.Client{})
 		return use(ctx, talk{remote{client, conversation}, true, dir})
 	}
-	c, err := loadConfig(f.config, e.getenv)
+	c, log, err := f.load(e)
 	if err != nil {
 		return err
-	}
-	if f.kubeconfig != "" {
-		c.Kubernetes.Kubeconfig = f.kubeconfig
-	}
-	if f.context != "" {
-		c.Kubernetes.Context = f.context
-	}
-	if f.namespace != "" {
-		c.Kubernetes.Namespace = f.namespace
-	}
-	log := slog.New(slog.DiscardHandler)
-	if f.verbose {
-		if log, err = e.logger(c.Log); err != nil {
-			return err
-		}
 	}
 	me := self()
 	people := []access.Person{c.atTerminal(me)}
@@ -113,6 +98,28 @@ func (f *talkFlags) with(cmd *cobra.Command, e *env, conversation string, oneTur
 		cancel()
 		return use(ctx, talk{terminal.Local(a.turns(), conversation, me), false, dir})
 	})
+}
+
+// load reads the configuration, as the flags have it, and where the log goes.
+func (f *talkFlags) load(e *env) (Config, *slog.Logger, error) {
+	c, err := loadConfig(f.config, e.getenv)
+	if err != nil {
+		return c, nil, err
+	}
+	if f.kubeconfig != "" {
+		c.Kubernetes.Kubeconfig = f.kubeconfig
+	}
+	if f.context != "" {
+		c.Kubernetes.Context = f.context
+	}
+	if f.namespace != "" {
+		c.Kubernetes.Namespace = f.namespace
+	}
+	if !f.verbose {
+		return c, slog.New(slog.DiscardHandler), nil
+	}
+	log, err := e.logger(c.Log)
+	return c, log, err
 }
 
 // self is who sits at the terminal.

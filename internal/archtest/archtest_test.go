@@ -43,6 +43,7 @@ func house() map[string]room {
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
 				"internal/dialogue", "internal/export", "internal/fault", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 				"internal/observability/backend", "internal/observability/prometheus",
+				"internal/diagnosis", "internal/diagnosis/collect", "internal/observability", "internal/observability/logs", "internal/observability/podlogs",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 			tests:  []string{"internal/sandboxtest"},
@@ -106,10 +107,8 @@ func house() map[string]room {
 		"internal/sandboxtest":         {},
 		"internal/archtest":            {tests: []string{"internal/sandboxtest", "internal/skill"}},
 		"deploy":                       {},
-		"e2e/node":                     {tests: []string{"internal/sandboxtest"}},
-		"e2e/node/hello":               {},
 		"docs/generate":                {ours: []string{"intents"}},
-		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
+		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
 		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/postgrestest", "internal/sandboxtest"}},
 	}
 }
@@ -187,9 +186,7 @@ func tree(t *testing.T) (root string, files []file) {
 
 // ofMainModule drops the files of other modules.
 func ofMainModule(files []file) []file {
-	return slices.DeleteFunc(slices.Clone(files), func(f file) bool {
-		return under(f.folder, "sandbox") || under(f.folder, "deploy/render") || under(f.folder, "e2e/node/images")
-	})
+	return slices.DeleteFunc(slices.Clone(files), func(f file) bool { return under(f.folder, "sandbox") || under(f.folder, "deploy/render") })
 }
 
 func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }

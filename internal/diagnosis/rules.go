@@ -6,6 +6,7 @@ const (
 	RuleBadReleaseLatency = "bad_release_latency"
 	RuleConfigChange      = "config_change"
 	RuleScaledDown        = "scaled_down"
+	RuleScaledToZero      = "scaled_to_zero"
 	RuleSlowDependency    = "slow_dependency"
 	RuleFailingDependency = "failing_dependency"
 	RuleRetryStorm        = "retry_storm"
@@ -48,6 +49,7 @@ func rules() []rule {
 		{RuleCertificate, 1, certificate, fixed(RenewCert)},
 		{RuleDNS, 1, dns, fixed(LookAt)},
 		{RuleUnschedulable, 1, perWorkload(unschedulable), nextUnschedulable},
+		{RuleScaledToZero, 1, perWorkload(scaledToZero), nextScaledDown},
 		{RuleScaledDown, 1, perFact(Scaled, scaledDown), nextScaledDown},
 		{RuleOOM, 1, perWorkload(outOfMemory), nextMemory},
 

@@ -214,7 +214,11 @@ func probe(s *scene, w Object) *finding {
 	if len(facts) == 0 {
 		return nil
 	}
-	f := at(w, w).speaks(0.5, facts...).from(facts[0].At)
+	weight := 0.5
+	if says(facts[0].Text, "statuscode: 5") {
+		weight = 0.35 // the program itself says that it is not ready, and knows why
+	}
+	f := at(w, w).speaks(weight, facts...).from(facts[0].At)
 	f.started = true
 	f.Detail = facts[0].Name
 	for _, e := range facts {
@@ -297,7 +301,14 @@ func nextUnschedulable(s *scene, f *finding) Step {
 func quota(s *scene, w Object) *finding {
 	refused := slices.DeleteFunc(s.of(w, NotMade), func(e Evidence) bool { return e.Name != "quota" && !says(e.Text, "exceeded quota") })
 	full := s.of(w, QuotaFull)
-	if len(refused) == 0 && (len(full) == 0 || !s.short(w).yes) {
+	// A full quota keeps no pod back that was made: one may count others only.
+	made := s.of(w, ImagePull, Unschedulable, CrashLoop, InitFailed, MissingReference, OOMKilled, ProbeFailed, VolumeFailed)
+	for _, e := range s.of(w, OnNode) {
+		if val(e.Value) == 0 {
+			made = append(made, e)
+		}
+	}
+	if len(refused) == 0 && (len(full) == 0 || !s.short(w).yes || len(made) > 0) {
 		return nil
 	}
 	about := w
@@ -310,7 +321,7 @@ func quota(s *scene, w Object) *finding {
 		f.speaks(0.93, refused...).from(refused[0].At)
 	}
 	if len(full) > 0 {
-		f.speaks(0.6, full...).from(full[0].At)
+		f.speaks(0.45, full...).from(full[0].At)
 		f.Detail = full[0].Name
 	}
 	if t := s.short(w); t.yes {
@@ -349,26 +360,48 @@ func volume(s *scene, w Object) *finding {
 
 func (s *scene) knowsReplicas(w Object) bool { _, _, _, ok := s.replicas(w); return ok }
 
+// scaledToZero is a workload of which there are to be no pods, whoever said so.
+func scaledToZero(s *scene, w Object) *finding {
+	_, want, fact, ok := s.replicas(w)
+	if !ok || want > 0 {
+		return nil
+	}
+	f := at(w, w).from(fact.At)
+	f.started = true
+	f.Detail = "zero"
+	weight := 0.3 // it may well be meant to be so
+	switch {
+	case w == s.target && s.request.Symptom != SymptomUnsaid:
+		weight = 0.9
+	case w == s.target:
+		weight = 0.8
+	}
+	f.speaks(weight, fact)
+	for _, e := range s.about(w, Scaled) {
+		if e.To == "0" {
+			f.Since = e.At
+			f.speaks(0.7, e)
+		}
+	}
+	for _, c := range s.callers[w] {
+		if m := s.called(c, w, CallErrors); m.up {
+			f.speaks(0.7, m.fact).from(m.onset)
+		}
+	}
+	return f
+}
+
 // scaledDown is capacity that somebody took away.
 func scaledDown(s *scene, e Evidence) *finding {
 	var from, to int
 	if n, _ := fmt.Sscan(e.From, &from); n != 1 {
 		return nil
 	}
-	if n, _ := fmt.Sscan(e.To, &to); n != 1 || to >= from || e.Name == "hpa" || !s.on(e.About) {
+	if n, _ := fmt.Sscan(e.To, &to); n != 1 || to >= from || to == 0 || e.Name == "hpa" || !s.on(e.About) {
 		return nil
 	}
 	w := e.About
 	t := s.hurt(w)
-	if to == 0 {
-		f := at(w, w).speaks(0.95, e).from(e.At)
-		f.started = true
-		f.Detail = "zero"
-		if ready, _, now, ok := s.replicas(w); ok && ready > 0 {
-			f.but(0.1, now)
-		}
-		return f
-	}
 	if !t.yes {
 		return nil
 	}

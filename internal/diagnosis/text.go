@@ -73,7 +73,9 @@ func database(name string) bool {
 // variable is the name of an environment variable in a text, "" where there is
 // none: a word of capitals with an underscore or two.
 func variable(text string) string {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool {
+		return r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	}) {
 		if len(word) <= 60 && strings.Contains(strings.Trim(word, "_"), "_") && word == strings.ToUpper(word) && strings.ContainsAny(word[:1], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
 			return word
 		}

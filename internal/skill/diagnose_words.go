@@ -114,7 +114,7 @@ func (c *Crew) clause(k diagnosis.Case, cause diagnosis.Cause) (intents.Say, err
 	data := dialogue.Data{
 		"Name": k.Request.Target.Name, "About": cause.About.Name, "Kind": kindWord(cause.About.Kind), "Same": cause.About.Name == k.Request.Target.Name,
 		"Detail": cause.Detail, "After": "", "AfterText": "", "Moved": "", "MovedText": "", "From": "", "To": "", "Count": 0, "Code": "", "Other": "", "Times": "",
-		"Value": "", "Limit": "", "Missing": "", "Peer": "",
+		"Value": "", "Limit": "", "Missing": "", "Peer": "", "Image": "",
 	}
 	for i, e := range cause.Evidence {
 		switch e.Kind {
@@ -147,7 +147,7 @@ func (c *Crew) clause(k diagnosis.Case, cause diagnosis.Cause) (intents.Say, err
 			}
 			data["Peer"] = e.Peer.Name
 		case diagnosis.ImagePull:
-			data["To"] = diagnosis.Clip(e.To, 80)
+			data["Image"] = diagnosis.Clip(e.To, 120)
 		case diagnosis.MissingReference:
 			data["Missing"], data["Peer"] = diagnosis.Clip(e.Name, 60), kindWord(e.Peer.Kind)+" "+e.Peer.Name
 		case diagnosis.PortMismatch, diagnosis.SelectorMismatch:

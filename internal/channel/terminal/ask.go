@@ -64,6 +64,15 @@ func Ask(ctx context.Context, conv Conversation, text string, opt AskOptions) in
 	return exitCode(r)
 }
 
+// Show writes an answer as bot ask does; color is for a terminal.
+func Show(w io.Writer, r dialogue.Reply, color bool) {
+	s := style{color: color}
+	if color {
+		s.width = columns(w)
+	}
+	fmt.Fprint(w, render(r, s))
+}
+
 // exitCode is the exit code that a final reply stands for.
 func exitCode(r dialogue.Reply) int {
 	switch {

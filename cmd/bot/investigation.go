@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/diagnosis"
+	"github.com/firstmate-ops/firstmate/internal/diagnosis/collect"
+	"github.com/firstmate-ops/firstmate/internal/observability/logs"
+	"github.com/firstmate-ops/firstmate/internal/observability/podlogs"
+	"github.com/firstmate-ops/firstmate/internal/observability/prometheus"
+	"github.com/firstmate-ops/firstmate/internal/skill"
+)
+
+// investigation is how causes are found: in the objects and the logs of the
+// cluster, and in the back-ends that are configured.
+func (c Config) investigation(shown collect.Cluster, log *slog.Logger) (skill.Investigation, error) {
+	sources := collect.Sources{Cluster: shown}
+	if p, ok := shown.(podlogs.Cluster); ok {
+		sources.PodLogs = podlogs.New(p, podlogs.Options{})
+	}
+	p, err := c.Observability.prometheus(log, nil)
+	if err != nil {
+		return skill.Investigation{}, err
+	}
+	if p != nil {
+		sources.Metrics = measures{p}
+	}
+	return skill.Investigation{
+		Collectors: func() []diagnosis.Collector { return collect.New(sources) },
+		Deadline:   c.Diagnosis.Deadline, Now: time.Now, Mask: logs.Mask,
+	}, nil
+}
+
+// measures is a Prometheus as collectors ask it.
+type measures struct{ *prometheus.Client }
+
+// Measure asks how a metric of a target went.
+func (m measures) Measure(ctx context.Context, q collect.Question) (collect.Answer, error) {
+	a, err := m.Client.Measure(ctx, prometheus.Question{
+		Target: q.Target, Metric: q.Metric, Percentile: q.Percentile, Window: q.Window, Step: q.Step, By: q.By,
+	})
+	return collect.Answer{Series: a.Series, Query: a.Query, Link: a.Link}, err
+}
