@@ -156,7 +156,7 @@ func diagnosed(ctx context.Context, bot, keep string, t trial) (v diagnosis.Verd
 	if err != nil {
 		return v, k, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	k, err = diagnosis.ReadCase(f)
 	return v, k, err
 }
@@ -176,7 +176,7 @@ func switchFault(ctx context.Context, method, sandbox, name string) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("%s /faults/%s: %s: %s", method, name, resp.Status, b)

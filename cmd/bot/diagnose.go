@@ -141,7 +141,7 @@ func (f *diagnoseFlags) again(e *env) error {
 	if err != nil {
 		return fault.Wrap(err, fault.Usage, "I cannot read %s: %v.", f.replay, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	k, err := diagnosis.ReadCase(file)
 	if err != nil {
 		return err
