@@ -4,7 +4,7 @@ GO ?= go
 # Where the linter comes from; the version that .golangci.yml was written for.
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo test unit lint bench generate manifests build sandbox servers postgres
+.PHONY: demo test test-node unit lint bench generate manifests build sandbox servers postgres
 
 # ARGS=--headless stays up and prints addresses; --pods N adds load.
 demo: sandbox
@@ -41,10 +41,14 @@ test: servers postgres
 	cd deploy/render && $(GO) vet ./...
 	$(MAKE) --no-print-directory lint
 
+# The roll-out under load on a real node; as root, on Linux. Says so where it cannot be.
+test-node: sandbox
+	@e2e/node/run.sh
+
 lint:
 	$(GO) run $(LINT) run ./...
 
-# Everything in bench/RESULTS.md; takes about ten minutes.
+# Everything in bench/RESULTS.md; takes long: bench/run.sh NAME measures one part.
 bench: sandbox build
 	bench/run.sh
 

@@ -1,29 +1,57 @@
 #!/usr/bin/env bash
-# Makes bench/RESULTS.md: the recogniser by itself, then turns, whole processes
-# and memory against the sandbox, with 50 and with 5,000 pods.
+# Makes bench/RESULTS.md of its parts in bench/parts. `run.sh` measures all of
+# them anew, `run.sh node turns` those alone: some take minutes, and one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-sandbox=$(cd sandbox && go run ./build)
-go build -o bin/bot ./cmd/bot
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
-{
-  echo "# Measured"
-  echo
-  echo "Made by \`make bench\` ($(date -u +%F), $(nproc) cores, $(go version | cut -d' ' -f3), $(uname -sm))."
-  echo "Ratios are paired: the two commands run in turn, and the ratio is taken pair by pair (median, least … greatest)."
-  echo "“kubectl” is the kubectl 1.36 that the sandbox binary carries."
-  echo
+
+part_turns() { # 10: turns, whole processes and memory, with 50 and with 5,000 pods
+  local sandbox
+  sandbox=$(cd sandbox && go run ./build)
+  go build -o bin/bot ./cmd/bot
   echo "## Turns, whole processes and memory"
   echo
   go run ./bench -sandbox "$sandbox" -bot bin/bot -pods 15
   go run ./bench -sandbox "$sandbox" -bot bin/bot -pods 5000
+}
+
+part_recogniser() { # 20
   echo "## The recogniser"
   echo
   go run ./bench -recogniser
+}
+
+part_killed() { # 30
   echo "## Killed at random"
   echo
   bench/kill.sh "${KILLS:-40}"
-} >"$out"
-cat "$out" bench/notes.md >bench/RESULTS.md
+}
+
+part_node() { # 40: needs root
+  echo "## A roll-out under load, on a real node"
+  echo
+  echo "Made by \`make test-node\` ($(date -u +%F)): kubelet, kube-proxy and containerd, 3 pods, 8 workers through the Service; the last two runs of five keep their connections."
+  echo
+  e2e/node/run.sh 2>/dev/null | sed -n 's/^ *rollout_test.go:[0-9]*: \(.* run [0-9]: .*\)/- \1/p'
+}
+
+parts() { sed -n 's/^part_\([a-z]*\)() { # \([0-9]*\).*/\2-\1/p' "$0"; }
+
+for p in $(parts); do
+  if [ $# = 0 ] || [[ " $* " == *" ${p#*-} "* ]]; then
+    "part_${p#*-}" >"bench/parts/$p.new"
+    mv "bench/parts/$p.new" "bench/parts/$p.md"
+  fi
+done
+{
+  echo "# Measured"
+  echo
+  echo "Made by \`make bench\`, or part by part by \`bench/run.sh NAME\`, on 2 cores, $(go version | cut -d' ' -f3), $(uname -sm)."
+  echo "Ratios are paired: the two commands run in turn, and the ratio is taken pair by pair (median, least … greatest)."
+  echo "“kubectl” is the kubectl 1.36 that the sandbox binary carries."
+  for f in bench/parts/*.md; do
+    echo
+    cat "$f"
+  done
+  cat bench/notes.md
+} >bench/RESULTS.md
 echo "bench/RESULTS.md is new" >&2

@@ -107,6 +107,8 @@ func house() map[string]room {
 		"internal/sandboxtest":         {},
 		"internal/archtest":            {tests: []string{"internal/sandboxtest", "internal/skill"}},
 		"deploy":                       {},
+		"e2e/node":                     {tests: []string{"internal/sandboxtest"}},
+		"e2e/node/hello":               {},
 		"docs/generate":                {ours: []string{"intents"}},
 		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
 		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/postgrestest", "internal/sandboxtest"}},
@@ -186,7 +188,9 @@ func tree(t *testing.T) (root string, files []file) {
 
 // ofMainModule drops the files of other modules.
 func ofMainModule(files []file) []file {
-	return slices.DeleteFunc(slices.Clone(files), func(f file) bool { return under(f.folder, "sandbox") || under(f.folder, "deploy/render") })
+	return slices.DeleteFunc(slices.Clone(files), func(f file) bool {
+		return under(f.folder, "sandbox") || under(f.folder, "deploy/render") || under(f.folder, "e2e/node/images")
+	})
 }
 
 func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }

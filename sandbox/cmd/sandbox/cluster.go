@@ -165,14 +165,21 @@ func (c *cluster) startControlPlane(ctx context.Context) error {
 	}
 	c.say("starting kube-scheduler and %d simulated nodes", c.options.nodes)
 	c.launch("kube-scheduler", controlplane.RunScheduler)
-	if err := c.startNodes(ctx); err != nil {
-		return err
+	if c.options.nodes > 0 {
+		if err := c.startNodes(ctx); err != nil {
+			return err
+		}
 	}
 	if err := kube.WaitFor(ctx, "kube-apiserver is ready", kube.Often, func(ctx context.Context) bool {
 		b, err := c.client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 		return err == nil && string(b) == "ok"
 	}); err != nil {
 		return err
+	}
+	if c.options.nodes == 0 { // metrics-server would wait for one
+		c.say("starting kube-controller-manager; the nodes are yours")
+		c.launch("kube-controller-manager", controlplane.RunControllerManager)
+		return nil
 	}
 	c.say("starting kube-controller-manager and metrics-server")
 	c.launch("kube-controller-manager", controlplane.RunControllerManager)

@@ -41,7 +41,7 @@ func parseUp(args []string) (upOptions, error) {
 	o := upOptions{servers: binaries{}}
 	fs := flag.NewFlagSet("sandbox up", flag.ContinueOnError)
 	fs.StringVar(&o.dir, "dir", "", "keep the state in this `folder`, and start again from it if it holds some (default: a temporary one)")
-	fs.IntVar(&o.nodes, "nodes", 3, "how many nodes to simulate")
+	fs.IntVar(&o.nodes, "nodes", 3, "how many nodes to simulate; 0 where a real one joins")
 	fs.IntVar(&o.pods, "pods", 0, "how many pods to add in namespace \"load\", as Deployments of 5")
 	fs.BoolVar(&o.empty, "empty", false, "without the sample shop")
 	fs.BoolVar(&o.keep, "keep", false, "do not remove the temporary folder at the end")
@@ -80,10 +80,12 @@ pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 
 	switch {
 	case fs.NArg() > 0:
 		return complain("unexpected argument %q", fs.Arg(0))
-	case o.nodes < 1 || o.nodes > 1000:
-		return complain("--nodes must be between 1 and 1000")
 	case o.empty && len(o.faults) > 0:
 		return complain("--fault needs the shop, --empty is without it")
+	case o.nodes < 0 || o.nodes > 1000:
+		return complain("--nodes must be between 0 and 1000")
+	case o.nodes == 0 && !(o.empty && o.pods == 0):
+		return complain("without nodes there can be neither the shop nor --pods: add --empty")
 	case o.pods < 0 || o.pods > 100_000:
 		return complain("--pods must be between 0 and 100000")
 	}

@@ -75,7 +75,8 @@ func makeAll(dir string, f Files) error {
 	}
 	server := leaf("sandbox", nil, x509.ExtKeyUsageServerAuth)
 	server.DNSNames = []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "metrics-server.kube-system.svc"}
-	server.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1)}
+	// The last is a real node's, which shows the API server the same certificate.
+	server.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 96, 0, 1), net.IPv4(10, 99, 0, 1)}
 	for _, c := range []struct {
 		name     string
 		ca       *pair
