@@ -63,6 +63,22 @@ func (s *Set) Active() []string {
 	return slices.Clone(s.on)
 }
 
+// Asked is what a person who suffers from a fault would ask about, if that is
+// known.
+func (s *Set) Asked(name string) (Asked, bool) {
+	f, _ := s.find(name).(Complaint)
+	if f == nil {
+		return Asked{}, false
+	}
+	return f.Asked(), true
+}
+
+func (s *Set) find(name string) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faults[name]
+}
+
 // On switches a fault on; one that is on stays on. A fault that could not be
 // switched on altogether is undone.
 func (s *Set) On(ctx context.Context, name string) error {

@@ -64,6 +64,7 @@ type Generator struct {
 	usage      map[usageKey]*model.PodState
 	files      map[string]fileOf // by pod's UID
 	restarts   sync.WaitGroup
+	running    context.Context // that of Run; nil before
 }
 
 // source is where the cluster is seen.
@@ -117,6 +118,7 @@ func (g *Generator) Run(ctx context.Context) error {
 	if g.last.IsZero() {
 		g.last = time.Now()
 	}
+	g.running = ctx
 	g.mu.Unlock()
 	tick := time.NewTicker(g.opts.Tick)
 	defer tick.Stop()
@@ -139,15 +141,24 @@ const substep = 5 * time.Second
 func (g *Generator) tick(ctx context.Context, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.advance(ctx, now)
+	g.meter.scrape(now, true)
+	return g.flush(ctx)
+}
+
+// advance lets time pass until now.
+func (g *Generator) advance(ctx context.Context, now time.Time) {
 	world := g.watch.now()
-	for g.last.Before(now.Add(-time.Millisecond)) {
-		length := min(now.Sub(g.last), substep)
-		if left := now.Sub(g.last) - length; left < substep/2 {
-			length += left
+	// A machine that slept has not served anybody meanwhile.
+	if now.Sub(g.last) > 5*time.Minute {
+		g.last = now.Add(-substep)
+	}
+	for {
+		length := now.Sub(g.last)
+		if length < 10*time.Millisecond {
+			break
 		}
-		// A machine that slept has not served anybody meanwhile.
-		if now.Sub(g.last) > 5*time.Minute {
-			g.last = now.Add(-substep)
+		if length > substep*3/2 {
 			length = substep
 		}
 		g.last = g.last.Add(length)
@@ -157,9 +168,7 @@ func (g *Generator) tick(ctx context.Context, now time.Time) error {
 			g.restart(ctx, p)
 		}
 	}
-	g.meter.scrape(now, true)
 	g.index()
-	return g.flush(ctx)
 }
 
 // flush sends what was gathered, to all servers whatever one of them says.
@@ -181,13 +190,13 @@ func (g *Generator) flush(ctx context.Context) error {
 func (g *Generator) Change(f func(*model.Conditions)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.running != nil {
+		g.advance(g.running, time.Now())
+	}
 	c := g.conditions.Clone()
 	f(&c)
 	g.conditions = c
 }
-
-// Now lets time pass until now, out of turn.
-func (g *Generator) Now(ctx context.Context) error { return g.tick(ctx, time.Now()) }
 
 // Load is how busy the shop is at a moment of an ordinary day, as a share of the
 // busiest.

@@ -171,7 +171,7 @@ func (s *PodState) end(m *Model, at time.Time, dt float64) {
 	}
 	svc := &m.shop.Services[s.Service]
 	cpu := s.cpuS + svc.IdleCPU*s.jitter*dt
-	s.cpu.settle(s.n, cpu, dt, main.CPULimit, float64(svc.Queue))
+	s.cpu.settle(s.n, s.cpuS, cpu, dt, main.CPULimit, float64(svc.Queue))
 	s.CPU = cpu / dt
 	if main.CPULimit > 0 {
 		s.CPU = min(s.CPU, main.CPULimit)
@@ -253,9 +253,15 @@ type throttle struct {
 	busy, throttled float64
 	backlog         float64
 	capacity        float64 // requests a second
+	limit           float64
 }
 
-func (t *throttle) settle(n, cpu, dt, limit, queue float64) {
+// period is how often a quota is given out, in seconds.
+const period = .1
+
+// settle takes what the last dt seconds asked for: n requests that needed so many
+// seconds of the CPU, and those with all else that the pod did.
+func (t *throttle) settle(n, requests, cpu, dt, limit, queue float64) {
 	if limit <= 0 || n <= 0 {
 		*t = throttle{}
 		return
@@ -265,11 +271,18 @@ func (t *throttle) settle(n, cpu, dt, limit, queue float64) {
 	t.backlog = min(max(0, t.backlog+n-t.capacity*dt), queue)
 	over := max(0, min(1, (t.busy-.55)/.45))
 	t.throttled = over * over
+	t.limit = limit
+	if spans := requests / n / (limit * period); spans > 1 { // more than a period gives
+		t.throttled = max(t.throttled, 1-1/spans)
+	}
 }
 
-// draw is how long a request is held back.
-func (t *throttle) draw(r *rng) float64 {
+// draw is how long a request that needs so many seconds of the CPU is held back.
+func (t *throttle) draw(r *rng, cpu float64) float64 {
 	wait := 0.0
+	if t.limit > 0 { // every quota but the last is used up and the rest of its period waited for
+		wait = math.Floor(cpu/(t.limit*period)) * max(0, period-t.limit*period)
+	}
 	if t.backlog > 0 {
 		wait = t.backlog / t.capacity * (.8 + .4*r.Float64())
 	}

@@ -33,10 +33,10 @@ func (s *Shop) production() {
 			{Method: "POST", Path: "/checkout", Median: 10 * ms, Spread: .4, CPU: 10 * ms, Calls: []Call{gateway(3, 1)}},
 		}},
 		Service{ID: id("frontend"), Container: "frontend", Port: 80, Workers: 128, Queue: 200, IdleCPU: .012, Memory: 160 * mib, PerRequest: .6 * mib, Warm: 30 * mib, Routes: []Route{
-			{Method: "GET", Path: "/app", Median: 11 * ms, Spread: .45, CPU: 7 * ms, NotFound: .005, Calls: []Call{gateway(0, .7)}},
-			{Method: "GET", Path: "/app/search", Median: 8 * ms, Spread: .45, CPU: 6 * ms, Calls: []Call{gateway(1, 1)}},
-			{Method: "POST", Path: "/app/cart", Median: 8 * ms, Spread: .4, CPU: 6 * ms, Calls: []Call{gateway(2, 1)}},
-			{Method: "POST", Path: "/app/checkout", Median: 9 * ms, Spread: .4, CPU: 7 * ms, Calls: []Call{gateway(3, 1)}},
+			{Method: "GET", Path: "/app", Median: 11 * ms, Spread: .45, CPU: 6 * ms, NotFound: .005, Calls: []Call{gateway(0, .7)}},
+			{Method: "GET", Path: "/app/search", Median: 8 * ms, Spread: .45, CPU: 5 * ms, Calls: []Call{gateway(1, 1)}},
+			{Method: "POST", Path: "/app/cart", Median: 8 * ms, Spread: .4, CPU: 5 * ms, Calls: []Call{gateway(2, 1)}},
+			{Method: "POST", Path: "/app/checkout", Median: 9 * ms, Spread: .4, CPU: 6 * ms, Calls: []Call{gateway(3, 1)}},
 			{Method: "GET", Path: "/app/orders/:id", Median: 7 * ms, Spread: .4, CPU: 5 * ms, NotFound: .01, Calls: []Call{gateway(4, 1)}},
 		}},
 		Service{ID: id("gateway"), Container: "gateway", Port: 80, Workers: 256, Queue: 400, IdleCPU: .01, Memory: 56 * mib, PerRequest: .1 * mib, Warm: 12 * mib, Routes: []Route{
@@ -68,8 +68,8 @@ func (s *Shop) production() {
 			// Most of its own time it waits for the provider of cards.
 			{Method: "POST", Path: "/v1/charges", Median: 68 * ms, Spread: .4, CPU: 24 * ms, Broken: .0005, NotFound: .02, Created: true, Calls: []Call{postgres(0, 1)}},
 		}},
-		Service{ID: id("search"), Container: "search", Port: 80, Workers: 24, Queue: 120, IdleCPU: .04, Memory: 380 * mib, PerRequest: 1.5 * mib, Warm: 30 * mib, Routes: []Route{
-			{Method: "GET", Path: "/search", Median: 56 * ms, Spread: .55, CPU: 50 * ms, Broken: .0004, Calls: []Call{redis}},
+		Service{ID: id("search"), Container: "search", Port: 80, Workers: 24, Queue: 120, IdleCPU: .03, Memory: 380 * mib, PerRequest: 1.5 * mib, Warm: 30 * mib, Routes: []Route{
+			{Method: "GET", Path: "/search", Median: 46 * ms, Spread: .55, CPU: 40 * ms, Broken: .0004, Calls: []Call{redis}},
 		}},
 		Service{ID: id("catalog"), Container: "catalog", Port: 80, Workers: 40, Queue: 120, Pool: 10, Patience: 2 * time.Second, IdleCPU: .01, Memory: 104 * mib, PerRequest: .8 * mib, Warm: 26 * mib, Routes: []Route{
 			{Method: "GET", Path: "/products", Median: 7 * ms, Spread: .4, CPU: 5 * ms, Broken: .0002, NotFound: .008, Calls: []Call{redis, postgres(1, .15)}},
@@ -89,7 +89,7 @@ func (s *Shop) production() {
 	s.Entries = append(s.Entries,
 		Entry{To: id("web"), Route: 0, Rate: 10}, Entry{To: id("web"), Route: 1, Rate: 8},
 		Entry{To: id("web"), Route: 2, Rate: 1.6, Orders: true},
-		Entry{To: id("frontend"), Route: 0, Rate: 8}, Entry{To: id("frontend"), Route: 1, Rate: 8},
+		Entry{To: id("frontend"), Route: 0, Rate: 8}, Entry{To: id("frontend"), Route: 1, Rate: 5},
 		Entry{To: id("frontend"), Route: 2, Rate: 5, Orders: true}, Entry{To: id("frontend"), Route: 3, Rate: 3.4, Orders: true},
 		Entry{To: id("frontend"), Route: 4, Rate: 2, Orders: true},
 		Entry{To: id("nginx"), Route: 0, Rate: 12}, Entry{To: id("web-admin"), Route: 0, Rate: .15},

@@ -195,7 +195,8 @@ func (w *walker) work(p *PodState, svc *Service, r *Route, off float64, span int
 		p.cpu.backlog >= float64(svc.Queue) && m.rng.Float64() > 1/max(p.cpu.busy, 1) {
 		return Outcome{Took: .0008, Code: 503, Cause: Overloaded}
 	}
-	wait := p.workers.draw(m.rng) + p.cpu.draw(m.rng)
+	cpu := r.CPU.Seconds() * orOne(p.behave.CPU) * factor(m.conditions.Work, svc.ID) * p.strain(m)
+	wait := p.workers.draw(m.rng) + p.cpu.draw(m.rng, cpu)
 	slow := factor(m.conditions.Slow, svc.ID) * orOne(p.behave.Latency) * p.strain(m)
 	if c := m.crowding(p); c > 1 {
 		slow *= 1 + (c-1)*.5
@@ -204,7 +205,7 @@ func (w *walker) work(p *PodState, svc *Service, r *Route, off float64, span int
 		}
 	}
 	own := r.Median.Seconds() * m.normal(r.Spread) * slow
-	p.cpuS += r.CPU.Seconds() * orOne(p.behave.CPU) * factor(m.conditions.Work, svc.ID) * p.strain(m) * m.weight
+	p.cpuS += cpu * m.weight
 	o := Outcome{Took: wait + own*.6, Code: 200}
 	if r.Created {
 		o.Code = 201
