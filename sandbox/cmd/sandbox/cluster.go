@@ -25,6 +25,7 @@ import (
 	"github.com/firstmate-ops/firstmate/sandbox/internal/pki"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/shop"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/statedir"
+	"github.com/firstmate-ops/firstmate/sandbox/internal/traffic"
 )
 
 // startTimeout is for the control plane; the load's pods may take longer.
@@ -42,6 +43,8 @@ type cluster struct {
 	group       *controlplane.Group
 	servers     servers
 	faults      *faults.Set
+	nodes       *fakenode.Simulator
+	traffic     *traffic.Generator // nil if nobody is told of it
 	rest        *rest.Config
 	client      kubernetes.Interface
 }
@@ -136,7 +139,10 @@ func (c *cluster) start(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	c.servers.announce(out)
-	if err := c.startFaults(ctx); err != nil {
+	if err := c.startTraffic(ctx); err != nil {
+		return err
+	}
+	if err := c.startFaults(ctx, out); err != nil {
 		return err
 	}
 	// The start leaves much garbage behind.
@@ -190,24 +196,6 @@ func (c *cluster) startControlPlane(ctx context.Context) error {
 	return c.waitNodes(ctx)
 }
 
-// startFaults makes the faults known, and switches on those that were asked for.
-func (c *cluster) startFaults(ctx context.Context) error {
-	objects, err := faults.Objects(c.rest)
-	if err != nil {
-		return err
-	}
-	c.faults = faults.NewSet()
-	if err := c.faults.Add(objects); err != nil {
-		return err
-	}
-	for _, name := range c.options.faults {
-		if err := c.faults.On(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (c *cluster) launch(name string, run func(context.Context, controlplane.Config) error) {
 	c.group.Go(name, func(ctx context.Context) error { return run(ctx, c.config) })
 }
@@ -234,6 +222,7 @@ func (c *cluster) startNodes(ctx context.Context) error {
 			return fmt.Errorf("creating node %s: %w", fakenode.NodeName(i), err)
 		}
 	}
+	c.nodes = sim
 	c.group.Go("the node simulator (KWOK)", sim.Run)
 	c.state.Facts.Nodes = o.nodes
 	return c.state.Save()

@@ -56,6 +56,16 @@ func (s *servers) url(name string) string {
 	return ""
 }
 
+// otlp is where spans go, "" if nobody was asked for who takes them.
+func (s *servers) otlp() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one := s.all["jaeger"]; one != nil {
+		return one.OTLP
+	}
+	return ""
+}
+
 // announce prints where the servers are.
 func (s *servers) announce(out io.Writer) {
 	s.mu.Lock()

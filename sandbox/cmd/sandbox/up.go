@@ -35,6 +35,10 @@ type upOptions struct {
 	faults []string
 	// alertWebhook is whom Alertmanager tells of alerts, if anybody.
 	alertWebhook string
+	// history is how far back the shop's past reaches, logVolume how many MiB of
+	// log lines there are from before.
+	history   time.Duration
+	logVolume int64
 }
 
 func parseUp(args []string) (upOptions, error) {
@@ -52,6 +56,8 @@ func parseUp(args []string) (upOptions, error) {
 		o.faults = append(o.faults, name)
 		return nil
 	})
+	fs.DurationVar(&o.history, "history", 24*time.Hour, "how far back the shop's metrics and lines reach, with --server")
+	fs.Int64Var(&o.logVolume, "log-volume", 0, "`MiB` of log lines from before that, for measurements")
 	fs.Usage = func() {
 		fmt.Fprint(fs.Output(), `Usage: sandbox up [flags]
 
@@ -86,6 +92,8 @@ pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 
 		return complain("--nodes must be between 0 and 1000")
 	case o.nodes == 0 && !(o.empty && o.pods == 0):
 		return complain("without nodes there can be neither the shop nor --pods: add --empty")
+	case o.history < 0 || o.history > 6*24*time.Hour || o.logVolume < 0 || o.logVolume > 1<<20:
+		return complain("--history must be between 0 and 144h, --log-volume not negative")
 	case o.pods < 0 || o.pods > 100_000:
 		return complain("--pods must be between 0 and 100000")
 	}

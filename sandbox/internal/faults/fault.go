@@ -28,9 +28,10 @@ const None = "none"
 // Set holds the faults by name and knows which are on. It may be used by many at
 // once; faults are switched one after the other.
 type Set struct {
-	mu     sync.Mutex
-	faults map[string]Fault
-	on     []string // in the order in which they were switched on
+	switching sync.Mutex // held while a fault is switched
+	mu        sync.Mutex // guards what follows; never held for long
+	faults    map[string]Fault
+	on        []string // in the order in which they were switched on
 }
 
 // NewSet returns a set with nothing in it but None.
@@ -82,52 +83,56 @@ func (s *Set) find(name string) Fault {
 // On switches a fault on; one that is on stays on. A fault that could not be
 // switched on altogether is undone.
 func (s *Set) On(ctx context.Context, name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f, ok := s.faults[name]
-	if !ok {
+	s.switching.Lock()
+	defer s.switching.Unlock()
+	f := s.find(name)
+	if f == nil {
 		return fmt.Errorf("%w: %q", ErrUnknown, name)
 	}
-	if slices.Contains(s.on, name) {
+	if slices.Contains(s.Active(), name) {
 		return nil
 	}
 	if err := f.On(ctx); err != nil {
 		return errors.Join(fmt.Errorf("switching %s on: %w", name, err), f.Off(context.WithoutCancel(ctx)))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.on = append(s.on, name)
 	return nil
 }
 
 // Off switches a fault off; one that is off stays off.
 func (s *Set) Off(ctx context.Context, name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.faults[name]; !ok {
-		return fmt.Errorf("%w: %q", ErrUnknown, name)
-	}
+	s.switching.Lock()
+	defer s.switching.Unlock()
 	return s.off(ctx, name)
 }
 
 // AllOff switches off what is on, the last switched on first.
 func (s *Set) AllOff(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.switching.Lock()
+	defer s.switching.Unlock()
 	var errs []error
-	for _, name := range slices.Backward(slices.Clone(s.on)) {
+	for _, name := range slices.Backward(s.Active()) {
 		errs = append(errs, s.off(ctx, name))
 	}
 	return errors.Join(errs...)
 }
 
 func (s *Set) off(ctx context.Context, name string) error {
-	i := slices.Index(s.on, name)
-	if i < 0 {
+	f := s.find(name)
+	if f == nil {
+		return fmt.Errorf("%w: %q", ErrUnknown, name)
+	}
+	if !slices.Contains(s.Active(), name) {
 		return nil
 	}
-	if err := s.faults[name].Off(ctx); err != nil {
+	if err := f.Off(ctx); err != nil {
 		return fmt.Errorf("switching %s off: %w", name, err)
 	}
-	s.on = slices.Delete(s.on, i, i+1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.on = slices.DeleteFunc(s.on, func(on string) bool { return on == name })
 	return nil
 }
 

@@ -41,10 +41,7 @@ const linesPerPush = 2 << 20
 
 // Past writes what happened before now, as though the pods that run had run all
 // the time. It must be called before Run.
-//
-// If something is wrong since a moment of that past, conditions are what is wrong
-// and since is when it began.
-func (g *Generator) Past(ctx context.Context, now time.Time, since time.Time) error {
+func (g *Generator) Past(ctx context.Context, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	world := g.watch.now()
@@ -54,11 +51,7 @@ func (g *Generator) Past(ctx context.Context, now time.Time, since time.Time) er
 		n := 0
 		for at := now.Add(-s.from); at.Before(now.Add(-s.to)); {
 			at = at.Add(s.step)
-			c := model.Conditions{}
-			if !since.IsZero() && at.After(since) {
-				c = g.conditions
-			}
-			step := g.model.Step(at, s.step, world, c, s.weight)
+			step := g.model.Step(at, s.step, world, model.Conditions{}, s.weight)
 			g.last = at
 			if s.lines > 0 {
 				g.note(step, s.lines, now.Sub(at) <= filesReach)
