@@ -59,12 +59,13 @@ type sandbox struct {
 	cmd        *exec.Cmd
 	stderr     bytes.Buffer
 	kubeconfig string
+	env        map[string]string // what else it said of where things are
 	ended      chan error
 }
 
 func start(t *testing.T, path string, args ...string) *sandbox {
 	t.Helper()
-	s := &sandbox{t: t, path: path, ended: make(chan error, 1)}
+	s := &sandbox{t: t, path: path, env: map[string]string{}, ended: make(chan error, 1)}
 	s.cmd = exec.Command(path, append([]string{"up", "--with-parent"}, args...)...)
 	s.cmd.Stderr = &s.stderr
 	stdin, err := s.cmd.StdinPipe()
@@ -87,6 +88,8 @@ func start(t *testing.T, path string, args ...string) *sandbox {
 		for lines.Scan() {
 			if path, ok := strings.CutPrefix(lines.Text(), "KUBECONFIG="); ok {
 				s.kubeconfig = path
+			} else if key, value, ok := strings.Cut(lines.Text(), "="); ok {
+				s.env[key] = value
 			} else if lines.Text() == "READY" {
 				ready <- true
 			}

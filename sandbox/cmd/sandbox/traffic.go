@@ -22,7 +22,7 @@ func (c *cluster) startTraffic(ctx context.Context) error {
 	}
 	g, err := traffic.New(ctx, traffic.Options{
 		Cluster: c.rest, Prometheus: prometheus, Loki: loki, Traces: traces, Files: c.nodes.Logs(),
-		Log: slog.Default(), Seed: trafficSeed, History: c.options.history, LogVolume: c.options.logVolume << 20,
+		Log: slog.Default(), Seed: trafficSeed, Tick: c.options.scrapeInterval, History: c.options.history, LogVolume: c.options.logVolume << 20,
 	})
 	if err != nil {
 		return fmt.Errorf("starting the shop's traffic: %w", err)

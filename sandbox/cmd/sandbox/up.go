@@ -39,6 +39,8 @@ type upOptions struct {
 	// log lines there are from before.
 	history   time.Duration
 	logVolume int64
+	// scrapeInterval is the time between two samples of the shop.
+	scrapeInterval time.Duration
 }
 
 func parseUp(args []string) (upOptions, error) {
@@ -57,6 +59,7 @@ func parseUp(args []string) (upOptions, error) {
 		return nil
 	})
 	fs.DurationVar(&o.history, "history", 24*time.Hour, "how far back the shop's metrics and lines reach, with --server")
+	fs.DurationVar(&o.scrapeInterval, "scrape-interval", 15*time.Second, "the time between two samples of the shop's metrics")
 	fs.Int64Var(&o.logVolume, "log-volume", 0, "`MiB` of log lines from before that, for measurements")
 	fs.Usage = func() {
 		fmt.Fprint(fs.Output(), `Usage: sandbox up [flags]
@@ -94,6 +97,8 @@ pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 
 		return complain("without nodes there can be neither the shop nor --pods: add --empty")
 	case o.history < 0 || o.history > 6*24*time.Hour || o.logVolume < 0 || o.logVolume > 1<<20:
 		return complain("--history must be between 0 and 144h, --log-volume not negative")
+	case o.scrapeInterval < time.Second || o.scrapeInterval > time.Minute:
+		return complain("--scrape-interval must be between 1s and 1m")
 	case o.pods < 0 || o.pods > 100_000:
 		return complain("--pods must be between 0 and 100000")
 	}

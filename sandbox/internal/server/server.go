@@ -293,6 +293,10 @@ func WriteRules(path string) error {
 	if err != nil {
 		return err
 	}
+	// Its folder is that of the servers, none of which may have been started.
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	return os.WriteFile(path, b, 0o600)
 }
 

@@ -62,9 +62,12 @@ type Generator struct {
 	conditions model.Conditions
 	last       time.Time // until when there is something
 	usage      map[usageKey]*model.PodState
-	files      map[string]fileOf // by pod's UID
-	restarts   sync.WaitGroup
-	running    context.Context // that of Run; nil before
+	// past is what a pod's first run used before Run: to the nodes, that was
+	// another life, and no rate must be made of it.
+	past     map[string]float64
+	files    map[string]fileOf // by pod's UID
+	restarts sync.WaitGroup
+	running  context.Context // that of Run; nil before
 }
 
 // source is where the cluster is seen.
@@ -214,11 +217,14 @@ func (g *Generator) Usage(namespace, pod, container string) (cpuSeconds, memoryB
 	if main == nil || p.Service < 0 && p.CPU < .5 {
 		return 0, 0, false // what its annotations say will do
 	}
-	since := max(0, time.Since(g.last).Seconds())
-	if main.Name != container {
-		return .12 * (p.CPUSeconds + p.CPU*since), 38 << 20, true
+	used := p.CPUSeconds + p.CPU*max(0, time.Since(g.last).Seconds())
+	if p.Pod.Restarts == 0 {
+		used = max(0, used-g.past[p.Pod.UID])
 	}
-	return p.CPUSeconds + p.CPU*since, p.Memory, true
+	if main.Name != container {
+		return .12 * used, 38 << 20, true
+	}
+	return used, p.Memory, true
 }
 
 func (g *Generator) index() {

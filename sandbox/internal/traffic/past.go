@@ -73,6 +73,10 @@ func (g *Generator) Past(ctx context.Context, now time.Time) error {
 	g.model.Sample(model.Sampling{Lines: 6, Traces: .01})
 	g.last = now
 	g.index()
+	g.past = map[string]float64{}
+	for _, p := range g.model.Pods() {
+		g.past[p.Pod.UID] = p.CPUSeconds
+	}
 	return g.bulk(ctx, now)
 }
 
