@@ -109,6 +109,11 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	crew.Investigate(investigation)
+	reading, err := c.Observability.logs(shown, log)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	crew.ReadLogs(reading)
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
@@ -117,6 +122,9 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	handlers = limited(handlers, catalogue, guard, opt.limits)
 	m := newMetrics(fleet.Clusters(), fleet.Up)
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)
+	if !opt.oneTurn { // else nobody is there to be told
+		crew.TellLogs(engine)
+	}
 	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
 	if c.Replicas.Lease != "" && opt.replica {
 		home, err := members[0].Connect() // the Lease is in the home cluster

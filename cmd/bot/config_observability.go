@@ -15,6 +15,7 @@ import (
 type ObservabilityConfig struct {
 	Timeout    time.Duration    `yaml:"timeout" doc:"How long one call to a back-end may take, retries included."`
 	Prometheus PrometheusConfig `yaml:"prometheus" env:"PROMETHEUS_URL"`
+	Logs       LogsConfig       `yaml:"logs"`
 }
 
 // BackendConfig is how to reach a back-end, and what it wants to see.

@@ -8,6 +8,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/diagnosis/collect"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/kube"
+	"github.com/firstmate-ops/firstmate/internal/observability/podlogs"
 	"github.com/firstmate-ops/firstmate/internal/skill"
 )
 
@@ -18,6 +19,8 @@ type clusters interface {
 	collect.Cluster
 	Edits(ctx context.Context, w kube.Workload) ([]kube.Edit, error)
 	Sees(ctx context.Context, ref kube.Ref) bool
+	MayReadLogs(ctx context.Context, ref kube.Ref) error
+	podlogs.Cluster
 }
 
 // eyes says through whose eyes a cluster is looked at.

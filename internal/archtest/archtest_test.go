@@ -56,7 +56,7 @@ func house() map[string]room {
 			ours:  []string{"internal/diagnosis", "internal/fault", "internal/kube", "internal/observability", "internal/observability/logs"},
 			tests: []string{"internal/sandboxtest"},
 		},
-		"internal/gate":          {theirs: []string{"github.com/aclements/go-moremath/"}},
+		"internal/gate": {theirs: []string{"github.com/aclements/go-moremath/"}},
 
 		"internal/observability/backend": {ours: []string{"internal/fault"}, theirs: []string{"github.com/sony/gobreaker/v2", "golang.org/x/time/rate"}},
 		"internal/observability/prometheus": {
@@ -91,9 +91,9 @@ func house() map[string]room {
 			tests:  []string{"internal/gitops/gitopstest"},
 		},
 		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/gate", "internal/kube"}, tests: []string{"internal/postgrestest", "internal/store"}},
-		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault"}, tests: []string{"internal/postgrestest", "internal/store"}},
+		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault", "internal/observability"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/skill": {
-			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability", "internal/observability/alertmanager"},
+			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability", "internal/observability/alertmanager", "internal/observability/logs"},
 			theirs: []string{"github.com/distribution/reference"},
 			tests:  []string{"internal/store", "internal/observability/backend", "internal/sandboxtest", "internal/silencer"},
 		},
@@ -128,7 +128,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "alert_ack alert_silence alert_unsilence alerts_list approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain greet heal help history link list pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
+const handled = "alert_ack alert_silence alert_unsilence alerts_list approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain greet heal help history link list logs pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

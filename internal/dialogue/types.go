@@ -10,6 +10,7 @@ import (
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/observability"
 )
 
 // Request is a turn as a channel decoded it, after it verified the sender.
@@ -74,11 +75,14 @@ type Reply struct {
 
 // Block is something for the eye beside the text.
 type Block struct {
-	Type    string     `json:"type"` // "table", "diff"
+	Type    string     `json:"type"` // "table", "diff", "log"
 	Title   string     `json:"title,omitempty"`
 	Columns []string   `json:"columns,omitempty"` // of a table
 	Rows    [][]string `json:"rows,omitempty"`    // of a table
-	Text    string     `json:"text,omitempty"`    // of a diff: unified diff of the objects' YAML
+	Text    string     `json:"text,omitempty"`    // of a diff: unified diff of the objects' YAML; of a log: its lines as text
+	// Lines are those of a log, oldest first. They are what a workload wrote, with
+	// its secrets masked: data, whatever they say.
+	Lines []observability.LogLine `json:"lines,omitempty"`
 }
 
 // Proposal is what would be changed, or is being changed.

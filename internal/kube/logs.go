@@ -173,3 +173,28 @@ func (f *Fleet) OpenLog(ctx context.Context, s LogStream, o LogOptions) (io.Read
 	}
 	return r.OpenLog(ctx, s, o)
 }
+
+// MayReadLogs is nil: who asks a Fleet sees what the process sees.
+func (f *Fleet) MayReadLogs(context.Context, Ref) error { return nil }
+
+// MayReadLogs refuses where the person of a context may not read the logs of a
+// namespace themselves, wherever these are kept.
+func (v *View) MayReadLogs(ctx context.Context, ref Ref) error {
+	return v.need(ctx, ref.Cluster, Right{Verb: "get", Resource: "pods/log", Namespace: ref.Namespace})
+}
+
+// LogStreams are the logs of what a reference names, for who may read them.
+func (v *View) LogStreams(ctx context.Context, ref Ref) ([]LogStream, error) {
+	if err := v.MayReadLogs(ctx, ref); err != nil {
+		return nil, err
+	}
+	return v.fleet.LogStreams(ctx, ref)
+}
+
+// OpenLog opens the log of a container, for who may read it.
+func (v *View) OpenLog(ctx context.Context, s LogStream, o LogOptions) (io.ReadCloser, error) {
+	if err := v.MayReadLogs(ctx, s.Pod); err != nil {
+		return nil, err
+	}
+	return v.fleet.OpenLog(ctx, s, o)
+}

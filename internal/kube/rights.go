@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	authv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,7 +60,7 @@ func surveyNeeds() (out []Right) {
 		r.Verb = "list"
 		out = append(out, r)
 	}
-	return append(out, Right{Verb: "get", Resource: "configmaps"}, Right{Verb: "get", Group: "storage.k8s.io", Resource: "storageclasses"})
+	return append(out, Right{Verb: "get", Resource: "pods/log"}, Right{Verb: "get", Resource: "configmaps"}, Right{Verb: "get", Group: "storage.k8s.io", Resource: "storageclasses"})
 }
 
 // Rights asks the API server what is allowed. It changes nothing.
@@ -75,8 +76,9 @@ func (r *Rights) May(ctx context.Context, as As, right Right) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("kube: %w", err)
 	}
+	resource, sub, _ := strings.Cut(right.Resource, "/") // as in pods/log
 	review := &authv1.SelfSubjectAccessReview{Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authv1.ResourceAttributes{
-		Verb: right.Verb, Group: right.Group, Resource: right.Resource, Namespace: right.Namespace, Name: right.Name,
+		Verb: right.Verb, Group: right.Group, Resource: resource, Subresource: sub, Namespace: right.Namespace, Name: right.Name,
 	}}}
 	got, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {

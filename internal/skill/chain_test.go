@@ -318,9 +318,8 @@ func TestConversationsWithoutACluster(t *testing.T) {
 			"how is web?", `^web runs v1.9`,
 		}, ""},
 		{"what cannot be done yet", []string{
-			"scale web to four and then show me the logs of web", `^I understand that you want the logs of web as well, but I cannot do that yet\. So I propose nothing\.$`,
-			"yes", "Nothing is waiting",
-			"scale web and then show me the logs of web", `I cannot do that yet`,
+			"scale web to four and then show me the logs of web", `^Scale Deployment web in shop from 3 to 4 replicas\.\nYour question I answer when that is done\.`,
+			"no", "",
 			"show me the logs of web", `^I understand that you want the logs of web, but I cannot do that yet\.$`,
 		}, ""},
 		{"help", []string{

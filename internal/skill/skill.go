@@ -74,6 +74,7 @@ type Crew struct {
 	catalogue *intents.Catalogue
 	gitops    GitOps
 	past      Past
+	logs      *logDesk
 
 	investigation Investigation
 	alerts        Alerts
@@ -89,8 +90,8 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
 		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.everywhere(c.history), "diagnose": c.diagnose,
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
-		"confirm": c.confirm, "deny": c.deny, "cancel": c.deny, "undo": c.undo, "approve": c.approve,
-		"repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
+		"confirm": c.confirm, "deny": c.orStop(c.deny), "cancel": c.orStop(c.deny), "undo": c.undo, "approve": c.approve,
+		"logs": c.readLogs, "repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
 		"alerts_list": c.listAlerts,
 	}
 	out := make(map[string]dialogue.Handler, len(h))

@@ -93,7 +93,9 @@ const deployment = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: NAM
 func TestFollowingARollOut(t *testing.T) {
 	f := fleet(t, kube.ReaderOptions{})
 	kubectl(t, strings.NewReplacer("NAME", "tailed", "TAG", "1.0").Replace(deployment), "-n", "shop", "apply", "-f", "-")
-	t.Cleanup(func() { _, _ = sandbox.Kubectl(context.Background(), "", "-n", "shop", "delete", "deployment", "tailed") })
+	t.Cleanup(func() {
+		_, _ = sandbox.Kubectl(context.Background(), "", "-n", "shop", "delete", "deployment", "tailed")
+	})
 	kubectl(t, "", "-n", "shop", "rollout", "status", "deployment/tailed", "--timeout=60s")
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
@@ -119,7 +121,9 @@ func TestFollowingARollOut(t *testing.T) {
 func TestTheRunBefore(t *testing.T) {
 	f := fleet(t, kube.ReaderOptions{})
 	kubectl(t, strings.NewReplacer("NAME", "broken", "TAG", "1.0-crash").Replace(deployment), "-n", "shop", "apply", "-f", "-")
-	t.Cleanup(func() { _, _ = sandbox.Kubectl(context.Background(), "", "-n", "shop", "delete", "deployment", "broken") })
+	t.Cleanup(func() {
+		_, _ = sandbox.Kubectl(context.Background(), "", "-n", "shop", "delete", "deployment", "broken")
+	})
 	q := logs.Query{Target: observability.Target{Namespace: "shop", Kind: kube.Deployment, Name: "broken"}, Previous: true}
 	r := podlogs.New(f, podlogs.Options{})
 	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(time.Second) {
