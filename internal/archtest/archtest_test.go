@@ -64,6 +64,7 @@ func house() map[string]room {
 			theirs: []string{"github.com/prometheus/client_golang/api", "github.com/prometheus/common/model"},
 			tests:  []string{"internal/observability/promtest", "internal/sandboxtest"},
 		},
+		"internal/observability/chart":    {ours: []string{"internal/observability"}, theirs: []string{"gonum.org/v1/plot/"}},
 		"internal/observability/promtest": {theirs: []string{"github.com/klauspost/compress/snappy", "google.golang.org/protobuf/encoding/protowire"}},
 
 		"internal/observability/logs": {ours: []string{"internal/observability"}, theirs: []string{"github.com/go-logfmt/logfmt", "github.com/tidwall/gjson"}},
