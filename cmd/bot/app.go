@@ -104,7 +104,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	crew := skill.NewCrew(shown, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: shown, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())
 	crew.UseAlerts(skill.Alerts{Now: time.Now})
-	investigation, err := c.investigation(shown, log)
+	investigation, err := c.investigation(shown, fleet.Cluster(), log)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

@@ -117,7 +117,7 @@ func (a *app) request(ctx context.Context, name, namespace string, s diagnosis.S
 	}
 	now := a.investigation.Now()
 	return diagnosis.Request{
-		Target: skill.TargetOf(ws[0]), Symptom: s, Window: observability.Window{From: now.Add(-since), To: now},
+		Target: skill.TargetOf(ws[0], a.fleet.Cluster()), Symptom: s, Window: observability.Window{From: now.Add(-since), To: now},
 	}, nil
 }
 

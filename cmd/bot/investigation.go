@@ -7,6 +7,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/internal/diagnosis"
 	"github.com/firstmate-ops/firstmate/internal/diagnosis/collect"
+	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/logs"
 	"github.com/firstmate-ops/firstmate/internal/observability/podlogs"
 	"github.com/firstmate-ops/firstmate/internal/observability/prometheus"
@@ -15,7 +16,7 @@ import (
 
 // investigation is how causes are found: in the objects and the logs of the
 // cluster, and in the back-ends that are configured.
-func (c Config) investigation(shown collect.Cluster, log *slog.Logger) (skill.Investigation, error) {
+func (c Config) investigation(shown collect.Cluster, home string, log *slog.Logger) (skill.Investigation, error) {
 	sources := collect.Sources{Cluster: shown}
 	if p, ok := shown.(podlogs.Cluster); ok {
 		sources.PodLogs = podlogs.New(p, podlogs.Options{})
@@ -25,7 +26,7 @@ func (c Config) investigation(shown collect.Cluster, log *slog.Logger) (skill.In
 		return skill.Investigation{}, err
 	}
 	if p != nil {
-		sources.Metrics = measures{p}
+		sources.Metrics = measures{p, home}
 	}
 	return skill.Investigation{
 		Collectors: func() []diagnosis.Collector { return collect.New(sources) },
@@ -34,12 +35,24 @@ func (c Config) investigation(shown collect.Cluster, log *slog.Logger) (skill.In
 }
 
 // measures is a Prometheus as collectors ask it.
-type measures struct{ *prometheus.Client }
+type measures struct {
+	*prometheus.Client
+	home string // the home cluster, of which back-ends know no name
+}
 
 // Measure asks how a metric of a target went.
 func (m measures) Measure(ctx context.Context, q collect.Question) (collect.Answer, error) {
+	q.Target = athome(q.Target, m.home)
 	a, err := m.Client.Measure(ctx, prometheus.Question{
 		Target: q.Target, Metric: q.Metric, Percentile: q.Percentile, Window: q.Window, Step: q.Step, By: q.By,
 	})
 	return collect.Answer{Series: a.Series, Query: a.Query, Link: a.Link}, err
+}
+
+// athome is a target as back-ends know it: the home cluster has no name there.
+func athome(t observability.Target, home string) observability.Target {
+	if t.Cluster == home {
+		t.Cluster = ""
+	}
+	return t
 }

@@ -132,9 +132,10 @@ func (c *Crew) suspects(ctx context.Context, t *dialogue.Turn) ([]diagnosis.Requ
 				return nil, err
 			}
 		}
-		return []diagnosis.Request{of(observability.Target{Cluster: c.where(t), Namespace: ns})}, nil
+		return []diagnosis.Request{of(observability.Target{Cluster: c.away(c.where(t)), Namespace: ns})}, nil
 	}
 	if r, ok := nodeSpokenOf(t); ok {
+		r.Cluster = c.away(r.Cluster)
 		return []diagnosis.Request{of(r)}, nil
 	}
 	ws, err := c.workloads(ctx, t)
@@ -144,14 +145,26 @@ func (c *Crew) suspects(ctx context.Context, t *dialogue.Turn) ([]diagnosis.Requ
 	focus(t, ws)
 	var out []diagnosis.Request
 	for _, w := range ws[:min(len(ws), someSuspects)] {
-		out = append(out, of(TargetOf(w)))
+		out = append(out, of(TargetOf(w, c.cluster.Cluster())))
 	}
 	return out, nil
 }
 
-// TargetOf is a workload as back-ends know it.
-func TargetOf(w kube.Workload) observability.Target {
-	return observability.Target{Cluster: w.Ref.Cluster, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind, Name: w.Ref.Name, Labels: w.Selector, Release: w.Version()}
+// away is a cluster as back-ends know it: the home cluster has no name.
+func (c *Crew) away(cluster string) string {
+	if cluster == c.cluster.Cluster() {
+		return ""
+	}
+	return cluster
+}
+
+// TargetOf is a workload as back-ends know it; home is the home cluster.
+func TargetOf(w kube.Workload, home string) observability.Target {
+	cluster := w.Ref.Cluster
+	if cluster == home {
+		cluster = ""
+	}
+	return observability.Target{Cluster: cluster, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind, Name: w.Ref.Name, Labels: w.Selector, Release: w.Version()}
 }
 
 // nodeSpokenOf is the node that "it" is.
@@ -248,6 +261,9 @@ func (c *Crew) offerStep(ctx context.Context, t *dialogue.Turn, step diagnosis.S
 	in, ok := doing(step)
 	if !ok || c.ledger.MayChange(ctx, t.Request.Speaker) != nil {
 		return nil, plan{}, nil
+	}
+	if step.About.Cluster == "" && c.several() {
+		in.Slots["cluster"] = c.cluster.Cluster()
 	}
 	as := *t
 	as.Intent = in

@@ -226,7 +226,9 @@ func (c *Crew) besides(k diagnosis.Case, v diagnosis.Verdict) ([]string, error) 
 func (c *Crew) lacking(k diagnosis.Case, v diagnosis.Verdict) (string, error) {
 	var out []string
 	for _, m := range k.Missing {
-		out = append(out, m.Why)
+		if !slices.Contains(out, m.Why) {
+			out = append(out, m.Why)
+		}
 	}
 	for _, l := range v.Missing {
 		if len(out) > 0 && l == diagnosis.LacksCalls {
