@@ -16,11 +16,9 @@ import (
 
 // investigation is how causes are found: in the objects and the logs of the
 // cluster, and in the back-ends that are configured.
-func (c Config) investigation(shown collect.Cluster, home string, log *slog.Logger) (skill.Investigation, error) {
-	sources := collect.Sources{Cluster: shown}
-	if p, ok := shown.(podlogs.Cluster); ok {
-		sources.PodLogs = podlogs.New(p, podlogs.Options{})
-	}
+func (c Config) investigation(shown clusters, home string, log *slog.Logger) (skill.Investigation, error) {
+	masker := logs.Masker{Emails: c.Observability.Logs.MaskEmails}
+	sources := collect.Sources{Cluster: shown, PodLogs: podlogs.New(shown, podlogs.Options{Masker: masker})}
 	p, err := c.Observability.prometheus(log, nil)
 	if err != nil {
 		return skill.Investigation{}, err
@@ -30,7 +28,7 @@ func (c Config) investigation(shown collect.Cluster, home string, log *slog.Logg
 	}
 	return skill.Investigation{
 		Collectors: func() []diagnosis.Collector { return collect.New(sources) },
-		Deadline:   c.Diagnosis.Deadline, Now: time.Now, Mask: logs.Mask,
+		Deadline:   c.Diagnosis.Deadline, Now: time.Now, Mask: masker.Mask,
 	}, nil
 }
 
