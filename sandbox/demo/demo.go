@@ -99,7 +99,7 @@ func (d *demo) startSandbox(ctx context.Context) error {
 	for _, name := range d.options.faults {
 		args = append(args, "--fault", name)
 	}
-	cmd := exec.Command(d.programs.sandbox, args...)
+	cmd := exec.Command(d.programs.sandbox, append(args, d.options.sandbox...)...)
 	cmd.Stderr = os.Stderr
 	// The sandbox watches its standard input, and stops when it is closed: by
 	// the kernel, if this process is killed. Nothing is ever written to it.

@@ -13,6 +13,7 @@
 //	READY
 //
 // With --fault NAME something is wrong in the shop from the start; several may be.
+// With --fault-ago 10m that began ten minutes before.
 // With --bare there are only the cluster and the assistant.
 //
 // FIRSTMATE_BOT=<path> starts that program as the assistant instead of building
@@ -46,6 +47,8 @@ type options struct {
 	dir      string
 	bare     bool
 	faults   []string
+	// sandbox are flags that are the sandbox's alone.
+	sandbox []string
 }
 
 func main() {
@@ -76,6 +79,16 @@ func parse(args []string) (options, error) {
 		o.faults = append(o.faults, name)
 		return nil
 	})
+	for name, about := range map[string]string{
+		"fault-ago":  "have the faults begin that `long` ago",
+		"history":    "how `long` ago the shop's metrics and lines begin (24h)",
+		"log-volume": "`MiB` of log lines from before that",
+	} {
+		fs.Func(name, about, func(value string) error {
+			o.sandbox = append(o.sandbox, "--"+name, value)
+			return nil
+		})
+	}
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return o, err
 	} else if err != nil {

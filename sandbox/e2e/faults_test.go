@@ -231,6 +231,9 @@ func TestFaults(t *testing.T) {
 			}
 			t.Logf("on after %s, seen %s later", on.Sub(since).Round(time.Second), time.Since(on).Round(time.Second))
 			for _, word := range []string{test.name, "fault"} {
+				if word == "dns" { // a word that every cluster knows
+					continue
+				}
 				if n := s.lines(`{namespace=~".+"} |= "`+word+`"`, since); n > 0 {
 					t.Errorf("%d lines say %q", n, word)
 				}

@@ -25,7 +25,6 @@ import (
 	"github.com/firstmate-ops/firstmate/sandbox/internal/pki"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/shop"
 	"github.com/firstmate-ops/firstmate/sandbox/internal/statedir"
-	"github.com/firstmate-ops/firstmate/sandbox/internal/traffic"
 )
 
 // startTimeout is for the control plane; the load's pods may take longer.
@@ -44,7 +43,6 @@ type cluster struct {
 	servers     servers
 	faults      *faults.Set
 	nodes       *fakenode.Simulator
-	traffic     *traffic.Generator // nil if nobody is told of it
 	rest        *rest.Config
 	client      kubernetes.Interface
 }
@@ -139,10 +137,7 @@ func (c *cluster) start(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	c.servers.announce(out)
-	if err := c.startTraffic(ctx); err != nil {
-		return err
-	}
-	if err := c.startFaults(ctx, out); err != nil {
+	if err := c.startShop(ctx, out); err != nil {
 		return err
 	}
 	// The start leaves much garbage behind.
@@ -276,6 +271,11 @@ func (c *cluster) fill(ctx, boot context.Context) error {
 		c.say("filling the sample shop")
 		if err := shop.Apply(boot, c.rest); err != nil {
 			return fmt.Errorf("filling the sample shop: %w", err)
+		}
+		if len(c.options.servers) > 0 {
+			if err := c.makeOlder(boot); err != nil {
+				return fmt.Errorf("making the sample shop older: %w", err)
+			}
 		}
 		c.state.Facts.Filled = true
 		if err := c.state.Save(); err != nil {

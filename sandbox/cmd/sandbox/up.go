@@ -33,6 +33,8 @@ type upOptions struct {
 	servers binaries
 	// faults are switched on once the shop is up.
 	faults []string
+	// faultAgo is since when they have been on.
+	faultAgo time.Duration
 	// alertWebhook is whom Alertmanager tells of alerts, if anybody.
 	alertWebhook string
 	// history is how far back the shop's past reaches, logVolume how many MiB of
@@ -58,6 +60,7 @@ func parseUp(args []string) (upOptions, error) {
 		o.faults = append(o.faults, name)
 		return nil
 	})
+	fs.DurationVar(&o.faultAgo, "fault-ago", 0, "have the faults of --fault begin that long ago, in what the servers are told and in the age of objects")
 	fs.DurationVar(&o.history, "history", 24*time.Hour, "how far back the shop's metrics and lines reach, with --server")
 	fs.DurationVar(&o.scrapeInterval, "scrape-interval", 15*time.Second, "the time between two samples of the shop's metrics")
 	fs.Int64Var(&o.logVolume, "log-volume", 0, "`MiB` of log lines from before that, for measurements")
@@ -97,6 +100,8 @@ pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 
 		return complain("without nodes there can be neither the shop nor --pods: add --empty")
 	case o.history < 0 || o.history > 6*24*time.Hour || o.logVolume < 0 || o.logVolume > 1<<20:
 		return complain("--history must be between 0 and 144h, --log-volume not negative")
+	case o.faultAgo < 0 || o.faultAgo > o.history:
+		return complain("--fault-ago must be within --history")
 	case o.scrapeInterval < time.Second || o.scrapeInterval > time.Minute:
 		return complain("--scrape-interval must be between 1s and 1m")
 	case o.pods < 0 || o.pods > 100_000:

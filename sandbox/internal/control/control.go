@@ -68,7 +68,7 @@ func Handler(set *faults.Set, shop Shop) http.Handler {
 	mux.HandleFunc("PUT /faults/{name}", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")
 		if r.URL.Query().Has("ago") {
-			refuse(w, http.StatusBadRequest, errors.New("what servers were told already cannot be told anew: a fault begins when it is switched on"))
+			refuse(w, http.StatusBadRequest, errors.New("what servers were told already cannot be told anew: a fault begins when it is switched on; for an older one, start the sandbox with --fault and --fault-ago"))
 			return
 		}
 		// Switching goes on when whoever asked has gone: half a fault is worse.

@@ -41,7 +41,7 @@ func TestAPI(t *testing.T) {
 		{"GET", "/faults", "", "", "", 200, `{"name":"lamp","on":false,"asked":{"workload":"web","symptom":"slow"}}`},
 		{"PUT", "/faults/lamp", "", "", "", 200, `"on":true`},
 		{"GET", "/faults", "", "", "", 200, `{"name":"lamp","on":true`},
-		{"PUT", "/faults/lamp?ago=10m", "", "", "", 400, "begins when"},
+		{"PUT", "/faults/lamp?ago=10m", "", "", "", 400, "--fault-ago"},
 		{"PUT", "/faults/other", "", "", "", 404, "no such fault"},
 		{"PUT", "/faults/broken", "", "", "", 500, "no power"},
 		{"DELETE", "/faults/lamp", "shop.example.com", "", "", 403, "on this machine"},

@@ -68,6 +68,11 @@ type Generator struct {
 	files    map[string]fileOf // by pod's UID
 	restarts sync.WaitGroup
 	running  context.Context // that of Run; nil before
+	// Of a rehearsal: what happened in it, how long ago that is to have been.
+	script  script
+	ago     time.Duration
+	silent  bool
+	changed bool
 }
 
 // source is where the cluster is seen.
@@ -166,6 +171,9 @@ func (g *Generator) advance(ctx context.Context, now time.Time) {
 		}
 		g.last = g.last.Add(length)
 		step := g.model.Step(g.last, length, world, g.conditions, 1)
+		if g.silent {
+			continue
+		}
 		g.note(step, 1, true)
 		for _, p := range step.Killed {
 			g.restart(ctx, p)
@@ -198,7 +206,10 @@ func (g *Generator) Change(f func(*model.Conditions)) {
 	}
 	c := g.conditions.Clone()
 	f(&c)
-	g.conditions = c
+	g.conditions, g.changed = c, true
+	if g.silent {
+		g.stage(time.Now())
+	}
 }
 
 // Load is how busy the shop is at a moment of an ordinary day, as a share of the

@@ -44,22 +44,37 @@ const linesPerPush = 2 << 20
 func (g *Generator) Past(ctx context.Context, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	world := g.watch.now()
-	g.warm(world, now)
+	if len(g.script) == 0 {
+		g.script = script{{now, g.watch.now(), g.conditions}}
+	}
+	kills := map[string]*kill{}
+	g.warm(g.script[0].world, now)
 	for _, s := range past(g.opts.History) {
 		g.model.Sample(model.Sampling{Lines: 6 * s.lines, Traces: s.traces})
 		n := 0
 		for at := now.Add(-s.from); at.Before(now.Add(-s.to)); {
-			at = at.Add(s.step)
-			step := g.model.Step(at, s.step, world, model.Conditions{}, s.weight)
+			next := g.script.boundary(at, at.Add(s.step), g.ago)
+			length := next.Sub(at)
+			at = next
+			scene := g.script.at(at, g.ago)
+			step := g.model.Step(at, length, scene.world, scene.conditions, s.weight)
 			g.last = at
 			if s.lines > 0 {
 				g.note(step, s.lines, now.Sub(at) <= filesReach)
 			}
-			for _, p := range step.Killed { // nobody was there to see it
+			for _, p := range step.Killed { // the cluster hears of it below
+				k := kills[p.Pod.UID]
+				if k == nil {
+					k = &kill{pod: p}
+					kills[p.Pod.UID] = k
+				}
+				k.times++
+				k.last = at
 				p.Revive()
 			}
-			g.meter.scrape(at, s.full)
+			if length > s.step/2 {
+				g.meter.scrape(at, s.full)
+			}
 			if n++; n%40 == 0 || g.lines.Bytes() > linesPerPush {
 				if err := g.flush(ctx); err != nil {
 					return err
@@ -71,13 +86,23 @@ func (g *Generator) Past(ctx context.Context, now time.Time) error {
 		}
 	}
 	g.model.Sample(model.Sampling{Lines: 6, Traces: .01})
+	for _, k := range kills {
+		if err := g.killedBefore(ctx, k); err != nil {
+			return err
+		}
+	}
 	g.last = now
 	g.index()
+	g.remember()
+	return g.bulk(ctx, now)
+}
+
+// remember notes what was used up to now.
+func (g *Generator) remember() {
 	g.past = map[string]float64{}
 	for _, p := range g.model.Pods() {
 		g.past[p.Pod.UID] = p.CPUSeconds
 	}
-	return g.bulk(ctx, now)
 }
 
 // warm lets some minutes pass that nobody hears of, so that queues and counters

@@ -153,3 +153,40 @@ func (g *Generator) event(ctx context.Context, pod *corev1.Pod, container, kind,
 	}, metav1.CreateOptions{})
 	return err
 }
+
+// kill is how often a pod's container was killed in the past that was told, and
+// when last.
+type kill struct {
+	pod   *model.PodState
+	times int32
+	last  time.Time
+}
+
+// killedBefore writes in a pod's status what happened in the past.
+func (g *Generator) killedBefore(ctx context.Context, k *kill) error {
+	main := k.pod.Main(g.model)
+	if g.client == nil || main == nil {
+		return nil
+	}
+	pod, err := g.client.CoreV1().Pods(k.pod.Pod.Namespace).Get(ctx, k.pod.Pod.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == main.Name })
+	if i < 0 || pod.Status.ContainerStatuses[i].State.Running == nil {
+		return nil
+	}
+	s := pod.Status.ContainerStatuses[i]
+	s.RestartCount += k.times
+	s.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		ExitCode: 137, Reason: "OOMKilled", ContainerID: s.ContainerID, StartedAt: s.State.Running.StartedAt, FinishedAt: metav1.NewTime(k.last),
+	}}
+	s.State.Running.StartedAt = metav1.NewTime(k.last.Add(backOff(k.times - 1)))
+	if err := g.patchStatus(ctx, pod, i, s, true); err != nil {
+		return err
+	}
+	return g.event(ctx, pod, main.Name, corev1.EventTypeNormal, "Started", "Started container "+main.Name)
+}

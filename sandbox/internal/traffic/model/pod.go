@@ -115,6 +115,7 @@ func (s *PodState) Revive() {
 	kills := s.Kills
 	s.reset()
 	s.Kills = kills
+	s.Pod.Restarts++
 }
 
 // alive says whether the pod can answer, were anybody to ask it.
@@ -282,6 +283,9 @@ func (t *throttle) draw(r *rng, cpu float64) float64 {
 	wait := 0.0
 	if t.limit > 0 { // every quota but the last is used up and the rest of its period waited for
 		wait = math.Floor(cpu/(t.limit*period)) * max(0, period-t.limit*period)
+		// The others on the pod take their share of each quota.
+		busy := min(t.busy, .92)
+		wait *= 1 + r.ExpFloat64()*.5*busy/(1-busy)
 	}
 	if t.backlog > 0 {
 		wait = t.backlog / t.capacity * (.8 + .4*r.Float64())
