@@ -27,6 +27,7 @@ type Reader interface {
 	lister
 	maintainer
 	keeper
+	happener
 	Diagnose(ctx context.Context, w kube.Workload) (kube.Progress, error)
 	AutoscalerOf(ctx context.Context, ref kube.Ref) (kube.Autoscaler, bool, error)
 }
@@ -89,6 +90,7 @@ func NewCrew(cluster Reader, ledger Ledger, c *intents.Catalogue) *Crew {
 func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
 		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.everywhere(c.history), "diagnose": c.diagnose,
+		"events": c.everywhere(c.events),
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.orStop(c.deny), "cancel": c.orStop(c.deny), "undo": c.undo, "approve": c.approve,
 		"logs": c.readLogs, "repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
