@@ -111,6 +111,7 @@ func (c *cluster) newTraffic(ctx context.Context) (*traffic.Generator, error) {
 
 func (c *cluster) startTraffic(ctx context.Context, g *traffic.Generator) error {
 	c.nodes.Use(g.Usage)
+	c.nodes.Tell(g.Hear)
 	older := c.options.faultAgo > 0 && len(c.options.faults) > 0
 	if older {
 		from := time.Now().Truncate(time.Second) // as exact as objects are

@@ -10,7 +10,7 @@ import (
 	kcmopts "k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 )
 
-// controllers are those that workloads need. The others (volumes, certificates,
+// controllers are those that workloads need. The others (certificates,
 // cloud, legacy tokens …) would only use memory.
 var controllers = []string{
 	"clusterrole-aggregation-controller",
@@ -25,6 +25,7 @@ var controllers = []string{
 	"job-controller",
 	"namespace-controller",
 	"node-lifecycle-controller",
+	"persistentvolume-binder-controller",
 	"replicaset-controller",
 	"resourcequota-controller",
 	"root-ca-certificate-publisher-controller",

@@ -63,6 +63,7 @@ type Simulator struct {
 	logs    *logBook
 	podLogs *PodLogs
 	usage   atomic.Pointer[Usage]
+	tell    atomic.Pointer[func(Said)]
 }
 
 // Logs are the log files of single containers; what is written there is what
@@ -71,6 +72,9 @@ func (s *Simulator) Logs() *PodLogs { return s.podLogs }
 
 // Use makes the nodes tell what usage knows instead of the pods' annotations.
 func (s *Simulator) Use(usage Usage) { s.usage.Store(&usage) }
+
+// Tell makes known what containers write that cannot stay up: nobody else does.
+func (s *Simulator) Tell(tell func(Said)) { s.tell.Store(&tell) }
 
 // New prepares a simulator; Run starts it.
 func New(ctx context.Context, opts Options) (*Simulator, error) {
@@ -137,6 +141,11 @@ func (s *Simulator) Run(ctx context.Context) error {
 	go func() { errs <- backend.Run(ctx, loopback(s.opts.KwokPort), "", "") }()
 	go func() { errs <- front.run(ctx) }()
 	go s.logs.keepWriting(ctx)
+	go newSupervisor(client, s.podLogs, func(said Said) {
+		if tell := s.tell.Load(); tell != nil {
+			(*tell)(said)
+		}
+	}).run(ctx)
 	select {
 	case <-ctx.Done():
 		return nil

@@ -11,6 +11,10 @@ import (
 //go:embed manifests
 var manifests embed.FS
 
+// neverPulled is a regular expression for images that the registry does not have:
+// those that say so, and version numbers with a letter for a digit.
+const neverPulled = `:([^/]*-bad|v?[0-9.]*[Ol][0-9.Ol]*)$`
+
 // includeLine is a line "# include: name" with the text before it on the line.
 var includeLine = regexp.MustCompile(`(?m)^([ \t]*)# include: ([a-z-]+)$`)
 
@@ -30,6 +34,8 @@ func renderManifests(opts Options, logs *logBook) ([]byte, error) {
 		"[[MEMORY]]", "128Gi",
 		"[[PODS]]", fmt.Sprint(opts.PodsPerNode),
 		"[[VERSION]]", opts.Version,
+		"[[BAD]]", neverPulled,
+		"[[UNSTARTABLE]]", unstartable(),
 	).Replace(out.String())), nil
 }
 

@@ -70,8 +70,8 @@ func (l *PodLogs) Forget(namespace, pod, container string) error {
 // serve answers for a container that has a file, and says whether it has.
 func (l *PodLogs) serve(ctx context.Context, w http.ResponseWriter, pod *corev1.Pod, s *corev1.ContainerStatus, q url.Values) bool {
 	run := s.RestartCount
-	if q.Get("previous") == "true" {
-		run--
+	if q.Get("previous") == "true" && s.State.Waiting == nil {
+		run-- // one that waits to be started again is not counted yet
 	}
 	path := l.path(pod.Namespace, pod.Name, s.Name, run)
 	if _, err := os.Stat(path); err != nil {

@@ -27,7 +27,7 @@ func service(name string) model.ID { return model.ID{Namespace: namespace, Name:
 // Asked is what a person who suffers from a fault would ask about.
 type Asked struct {
 	Workload string `json:"workload"`
-	Symptom  string `json:"symptom"` // "slow" or "failing"
+	Symptom  string `json:"symptom"` // "slow", "failing" or "not starting"
 }
 
 // Complaint is a fault of which it is known what somebody would ask.
