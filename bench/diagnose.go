@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/firstmate-ops/firstmate/internal/channel/web"
 	"github.com/firstmate-ops/firstmate/internal/diagnosis"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 )
@@ -48,27 +47,26 @@ type result struct {
 
 // diagnoses switches on each fault, asks, compares, switches it off again.
 func diagnoses(ctx context.Context, out io.Writer, bot, keep string, only []string) error {
-	sandbox, url := os.Getenv("SANDBOX_URL"), os.Getenv("FIRSTMATE_URL")
-	if sandbox == "" || url == "" {
-		return errors.New("SANDBOX_URL and FIRSTMATE_URL say where the demo runs: see bench/diagnose.sh")
+	sandbox := os.Getenv("SANDBOX_URL")
+	if sandbox == "" {
+		return errors.New("SANDBOX_URL, KUBECONFIG and PROMETHEUS_URL say where the demo runs: see bench/diagnose.sh")
 	}
 	if err := os.MkdirAll(keep, 0o700); err != nil {
 		return err
 	}
-	client := web.NewClient(url, os.Getenv("FIRSTMATE_WEB_TOKEN"), &http.Client{})
 	var results []result
 	for _, t := range trials() {
 		if len(only) > 0 && !slices.Contains(only, t.fault) {
 			continue
 		}
-		r := attempt(ctx, client, sandbox, bot, keep, t)
+		r := attempt(ctx, sandbox, bot, keep, t)
 		fmt.Fprintf(os.Stderr, "%-20s right=%v blamed=%v %v %s\n", t.fault, r.right, r.blamed, r.err, r.said)
 		results = append(results, r)
 	}
 	return report(out, results)
 }
 
-func attempt(ctx context.Context, client *web.Client, sandbox, bot, keep string, t trial) (r result) {
+func attempt(ctx context.Context, sandbox, bot, keep string, t trial) (r result) {
 	r.trial = t
 	if r.err = switchFault(ctx, http.MethodPut, sandbox, t.fault); r.err != nil {
 		return r
@@ -90,13 +88,8 @@ func attempt(ctx context.Context, client *web.Client, sandbox, bot, keep string,
 			break
 		}
 	}
-	begun := time.Now()
-	var reply dialogue.Reply
-	if reply, r.err = client.Turn(ctx, "bench-"+t.fault, t.ask, ""); r.err != nil {
-		return r
-	}
-	r.took, r.said = time.Since(begun), reply.Speech
 	r.right = t.right(r.verdict)
+	r.said, r.took, r.err = say(ctx, bot, t)
 	for _, c := range r.verdict.Causes {
 		if t.spare != "" && c.About.Name == t.spare && strings.HasPrefix(c.Rule, "bad_release") && c.Score >= r.verdict.Causes[0].Score {
 			r.blamed = true
@@ -226,4 +219,17 @@ func report(out io.Writer, results []result) error {
 	b.WriteString("\n")
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// say asks as a person does, and gives what is said aloud.
+func say(ctx context.Context, bot string, t trial) (speech string, took time.Duration, err error) {
+	begun := time.Now()
+	cmd := exec.CommandContext(ctx, bot, "ask", "--json", "--conversation", "bench-"+t.fault, t.ask)
+	b, err := cmd.Output()
+	took = time.Since(begun)
+	var r dialogue.Reply
+	if json.Unmarshal(b, &r) == nil && r.Speech != "" {
+		return r.Speech, took, nil
+	}
+	return "", took, err
 }

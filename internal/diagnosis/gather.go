@@ -98,9 +98,12 @@ func Gather(ctx context.Context, deadline time.Duration, collectors []Collector,
 		}
 	}
 	for name := range waiting {
-		c.Missing = append(c.Missing, Missing{Collector: name, Why: "It did not answer in time.", Late: true})
+		c.Missing = append(c.Missing, Missing{Collector: name, Why: fmt.Sprintf("The evidence of %s came too late.", name), Late: true})
 	}
 	c.Took = time.Since(c.Taken)
+	if c.Evidence == nil {
+		c.Evidence = []Evidence{}
+	}
 	c.sort()
 	return c
 }

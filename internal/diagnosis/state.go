@@ -225,13 +225,16 @@ func lead(change, onset time.Time) float64 {
 	switch d := onset.Sub(change); {
 	case d < -slack:
 		return 0
-	case d <= 20*time.Minute:
+	case d <= prompt:
 		return 1
-	case d <= 2*time.Hour:
-		return 1 - 0.6*float64(d-20*time.Minute)/float64(100*time.Minute)
+	case d <= 5*prompt:
+		return 1 - 0.65*float64(d-prompt)/float64(4*prompt)
 	}
-	return 0.3
+	return 0.25
 }
+
+// prompt is how soon most of what a change does shows: it is used at once.
+const prompt = 6 * time.Minute
 
 // slack is how far an onset may be off, being read from samples.
 const slack = 3 * time.Minute
