@@ -1,6 +1,9 @@
 package diagnosis
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // What is slow or failing because of load, limits or what it calls.
 
@@ -29,6 +32,21 @@ func slowDependency(s *scene, p Object) *finding {
 			continue
 		}
 		f.speaks(0.1, e)
+	}
+	// Several see it, each for itself; or name it.
+	seen := 0
+	for _, c := range s.callers[p] {
+		if s.called(c, p, CallLatency).up {
+			seen++
+		}
+		for _, e := range s.of(c, LogPattern) {
+			if e.At.After(t.onset.Add(-slack)) && len(p.Name) > 3 && strings.Contains(e.Text, p.Name) && says(e.Text, "slow", "timeout", "timed out", "deadline", "took") {
+				f.speaks(0.2, e)
+			}
+		}
+	}
+	if seen > 1 {
+		f.speaks(0.4)
 	}
 	// Slow only in its callers' eyes: what is slow lies between them.
 	if m := s.moved(p, Latency); m.known && !m.up {
