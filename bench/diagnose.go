@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,17 +20,16 @@ import (
 
 // trial is a fault of the sandbox and what is to be said of it.
 type trial struct {
-	fault  string
-	ask    string // the question, about the workload on which it shows
-	target string
-	rules  []string // by which rules the true cause may go
-	about  []string // what the first cause is about: names, any of them
-	// wait is how long it takes to show: objects at once, measures once there are
-	// a few minutes of them, a leak once it has leaked.
-	wait time.Duration
-	// spare is what must not be blamed: a workload that was rolled out meanwhile.
-	spare string
+	fault   string
+	target  string // the workload on which it shows
+	symptom string // what is wrong with it, as somebody would say
+	rules   []string
+	about   []string // what the first cause is about, any of them; none: anything
+	spare   string   // a workload that was rolled out meanwhile, and is innocent
 }
+
+// ask is the question.
+func (t trial) ask() string { return "why is " + t.target + " " + t.symptom + "?" }
 
 // result is what came of a trial.
 type result struct {
@@ -45,13 +43,17 @@ type result struct {
 	err     error
 }
 
-// diagnoses switches on each fault, asks, compares, switches it off again.
-func diagnoses(ctx context.Context, out io.Writer, bot, keep string, only []string) error {
-	sandbox := os.Getenv("SANDBOX_URL")
-	if sandbox == "" {
-		return errors.New("SANDBOX_URL, KUBECONFIG and PROMETHEUS_URL say where the demo runs: see bench/diagnose.sh")
-	}
-	if err := os.MkdirAll(keep, 0o700); err != nil {
+// faulted is how a sandbox is started with something wrong in it.
+type faulted struct {
+	sandbox, prometheus string // the programs
+	bot                 string
+	ago                 string // since when it is wrong
+	keep                string // folder for the evidence
+}
+
+// diagnoses starts a sandbox with each fault, asks, and compares.
+func diagnoses(ctx context.Context, out io.Writer, f faulted, only []string) error {
+	if err := os.MkdirAll(f.keep, 0o700); err != nil {
 		return err
 	}
 	var results []result
@@ -59,37 +61,40 @@ func diagnoses(ctx context.Context, out io.Writer, bot, keep string, only []stri
 		if len(only) > 0 && !slices.Contains(only, t.fault) {
 			continue
 		}
-		r := attempt(ctx, sandbox, bot, keep, t)
+		r := f.attempt(ctx, t)
 		fmt.Fprintf(os.Stderr, "%-20s right=%v blamed=%v %v %s\n", t.fault, r.right, r.blamed, r.err, r.said)
 		results = append(results, r)
 	}
 	return report(out, results)
 }
 
-func attempt(ctx context.Context, sandbox, bot, keep string, t trial) (r result) {
+// settle is how long controllers, kubelets and scrapes take to have had their say.
+const settle = 25 * time.Second
+
+func (f faulted) attempt(ctx context.Context, t trial) (r result) {
 	r.trial = t
-	if r.err = switchFault(ctx, http.MethodPut, sandbox, t.fault); r.err != nil {
+	args := []string{"up", "--with-parent", "--history", "3h", "--server", "prometheus=" + f.prometheus, "--fault", t.fault, "--fault-ago", f.ago}
+	s, err := start(nil, "READY", f.sandbox, args...)
+	if err != nil {
+		r.err = err
 		return r
 	}
-	defer func() {
-		r.err = errors.Join(r.err, switchFault(ctx, http.MethodDelete, sandbox, t.fault))
-		r.err = errors.Join(r.err, settle(ctx, bot, t))
-	}()
-	// As somebody would: once it shows, or after a while.
-	deadline := time.Now().Add(t.wait)
-	for {
-		time.Sleep(min(15*time.Second, max(time.Second, time.Until(deadline))))
-		var k diagnosis.Case
-		if r.verdict, k, r.err = diagnosed(ctx, bot, keep, t); r.err != nil {
-			return r
-		}
-		r.replays = same(r.verdict, diagnosis.Rank(k))
-		if time.Now().After(deadline) {
-			break
-		}
+	defer s.stop()
+	time.Sleep(settle)
+	dir, err := os.MkdirTemp("", "firstmate-bench-")
+	if err != nil {
+		r.err = err
+		return r
 	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	env := append(os.Environ(), "KUBECONFIG="+s.vars["KUBECONFIG"], "PROMETHEUS_URL="+s.vars["PROMETHEUS_URL"], "XDG_STATE_HOME="+dir)
+	var k diagnosis.Case
+	if r.verdict, k, r.err = f.diagnosed(ctx, env, t); r.err != nil {
+		return r
+	}
+	r.replays = same(r.verdict, diagnosis.Rank(k))
+	r.said, r.took, r.err = f.say(ctx, env, t)
 	r.right = t.right(r.verdict)
-	r.said, r.took, r.err = say(ctx, bot, t)
 	for _, c := range r.verdict.Causes {
 		if t.spare != "" && c.About.Name == t.spare && strings.HasPrefix(c.Rule, "bad_release") && c.Score >= r.verdict.Causes[0].Score {
 			r.blamed = true
@@ -110,28 +115,12 @@ func (t trial) right(v diagnosis.Verdict) bool {
 	return slices.Contains(t.rules, c.Rule) && (len(t.about) == 0 || slices.ContainsFunc(t.about, func(n string) bool { return strings.HasPrefix(c.About.Name, n) }))
 }
 
-// settle waits until nothing is wrong any more, or two minutes.
-func settle(ctx context.Context, bot string, t trial) error {
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Second) {
-		v, _, err := diagnosed(ctx, bot, "", t)
-		if err == nil && !slices.ContainsFunc(v.Shows, func(e diagnosis.Evidence) bool { return e.Kind == diagnosis.Replicas || e.Kind == diagnosis.Endpoints }) {
-			return nil
-		}
-	}
-	return nil
-}
-
 // diagnosed asks bot diagnose, which keeps the case in a file.
-func diagnosed(ctx context.Context, bot, keep string, t trial) (v diagnosis.Verdict, k diagnosis.Case, err error) {
-	args := []string{"diagnose", "--json", "-n", "shop"}
-	file := ""
-	if keep != "" {
-		file = filepath.Join(keep, t.fault+".json")
-		args = append(args, "--record", file)
-	}
-	cmd := exec.CommandContext(ctx, bot, append(args, t.target)...)
+func (f faulted) diagnosed(ctx context.Context, env []string, t trial) (v diagnosis.Verdict, k diagnosis.Case, err error) {
+	name := filepath.Join(f.keep, t.fault+".json")
+	cmd := exec.CommandContext(ctx, f.bot, "diagnose", "--json", "-n", "shop", "--symptom", string(t.asked()), "--record", name, t.target)
 	var errOut bytes.Buffer
-	cmd.Stderr = &errOut
+	cmd.Env, cmd.Stderr = env, &errOut
 	b, err := cmd.Output()
 	if e := (*exec.ExitError)(nil); errors.As(err, &e) && e.ExitCode() == 4 && len(b) > 0 {
 		err = nil // not enough evidence is an answer
@@ -142,16 +131,24 @@ func diagnosed(ctx context.Context, bot, keep string, t trial) (v diagnosis.Verd
 	if err := json.Unmarshal(b, &v); err != nil {
 		return v, k, err
 	}
-	if file == "" {
-		return v, k, nil
-	}
-	f, err := os.Open(file)
+	file, err := os.Open(name)
 	if err != nil {
 		return v, k, err
 	}
-	defer func() { _ = f.Close() }()
-	k, err = diagnosis.ReadCase(f)
+	defer func() { _ = file.Close() }()
+	k, err = diagnosis.ReadCase(file)
 	return v, k, err
+}
+
+// asked is the symptom as the recogniser names it.
+func (t trial) asked() diagnosis.Symptom {
+	switch t.symptom {
+	case "not starting":
+		return diagnosis.SymptomNotStarting
+	case "crashing":
+		return diagnosis.SymptomCrash
+	}
+	return diagnosis.Symptom(t.symptom)
 }
 
 func same(a, b diagnosis.Verdict) bool {
@@ -160,21 +157,18 @@ func same(a, b diagnosis.Verdict) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-func switchFault(ctx context.Context, method, sandbox, name string) error {
-	req, err := http.NewRequestWithContext(ctx, method, sandbox+"/faults/"+name, nil)
-	if err != nil {
-		return err
+// say asks as a person does, and gives what is said aloud.
+func (f faulted) say(ctx context.Context, env []string, t trial) (speech string, took time.Duration, err error) {
+	begun := time.Now()
+	cmd := exec.CommandContext(ctx, f.bot, "ask", "--json", "--conversation", "bench-"+t.fault, t.ask())
+	cmd.Env = env
+	b, err := cmd.Output()
+	took = time.Since(begun)
+	var r dialogue.Reply
+	if json.Unmarshal(b, &r) == nil && r.Speech != "" {
+		return r.Speech, took, nil
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s /faults/%s: %s: %s", method, name, resp.Status, b)
-	}
-	return nil
+	return "", took, err
 }
 
 // report writes the results as Markdown.
@@ -184,12 +178,11 @@ func report(out io.Writer, results []result) error {
 	b.WriteString("| fault | asked | first cause | how sure | right | it said |\n|---|---|---|---|---|---|\n")
 	var took []time.Duration
 	for _, r := range results {
-		first, how := string(r.verdict.Outcome), ""
+		first, how, mark := string(r.verdict.Outcome), "", "yes"
 		if len(r.verdict.Causes) > 0 {
 			c := r.verdict.Causes[0]
 			first, how = c.Rule+" · "+c.About.Name, fmt.Sprintf("%s (%.2f)", c.Sure, c.Score)
 		}
-		mark := "yes"
 		switch {
 		case r.err != nil:
 			mark, first = "not run", "("+strings.ReplaceAll(r.err.Error(), "\n", " ")+")"
@@ -209,27 +202,14 @@ func report(out io.Writer, results []result) error {
 		if r.replays {
 			replay++
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.fault, r.ask, first, how, mark, strings.ReplaceAll(r.said, "|", "/"))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.fault, r.ask(), first, how, mark, strings.ReplaceAll(r.said, "|", "/"))
 	}
 	slices.Sort(took)
-	fmt.Fprintf(&b, "\n**%d of %d** true causes first (%d faults asked for), %d innocent blamed; %d of %d recorded cases replay to the same verdict.", right, with, len(results), blamed, replay, with)
+	fmt.Fprintf(&b, "\n**%d of %d** true causes first, %d innocent blamed; %d of %d recorded cases replay to the same verdict.", right, len(results), blamed, replay, with)
 	if n := len(took); n > 0 {
-		fmt.Fprintf(&b, " A turn took %v (median), %v (longest).", took[n/2].Round(time.Millisecond), took[n-1].Round(time.Millisecond))
+		fmt.Fprintf(&b, " `bot ask`, the whole process, took %v (median), %v (longest).", took[n/2].Round(time.Millisecond), took[n-1].Round(time.Millisecond))
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(out, b.String())
 	return err
-}
-
-// say asks as a person does, and gives what is said aloud.
-func say(ctx context.Context, bot string, t trial) (speech string, took time.Duration, err error) {
-	begun := time.Now()
-	cmd := exec.CommandContext(ctx, bot, "ask", "--json", "--conversation", "bench-"+t.fault, t.ask)
-	b, err := cmd.Output()
-	took = time.Since(begun)
-	var r dialogue.Reply
-	if json.Unmarshal(b, &r) == nil && r.Speech != "" {
-		return r.Speech, took, nil
-	}
-	return "", took, err
 }

@@ -36,11 +36,13 @@ func main() {
 	bot := flag.String("bot", "bin/bot", "the bot binary")
 	pods := flag.Int("pods", 0, "pods beside the sample shop")
 	only := flag.Bool("recogniser", false, "score and measure the recogniser, without a cluster")
-	faults := flag.Bool("diagnose", false, "switch on the faults of a running demo one by one, the named ones or all, and ask why")
+	faults := flag.Bool("diagnose", false, "start a sandbox with each of its faults, the named ones or all, and ask why")
+	prometheus := flag.String("prometheus", "", "with -diagnose: the Prometheus binary")
 	keep := flag.String("keep", "", "with -diagnose: where to keep the evidence")
 	flag.Parse()
 	if *faults {
-		if err := diagnoses(context.Background(), os.Stdout, *bot, *keep, flag.Args()); err != nil {
+		f := faulted{sandbox: *sandbox, prometheus: *prometheus, bot: *bot, ago: "11m", keep: *keep}
+		if err := diagnoses(context.Background(), os.Stdout, f, flag.Args()); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

@@ -1,43 +1,35 @@
 package main
 
-import (
-	"time"
-
-	"github.com/firstmate-ops/firstmate/internal/diagnosis"
-)
+import "github.com/firstmate-ops/firstmate/internal/diagnosis"
 
 // trials are the sandbox's faults, and what a person would have to find.
 func trials() []trial {
-	const (
-		objects = 40 * time.Second // until controllers and kubelets have had their say
-		traffic = 4 * time.Minute  // until there are some minutes of it to measure
-	)
-	slow, fails := "why is checkout slow?", "why is checkout failing?"
+	rules := func(r ...string) []string { return r }
 	return []trial{
-		{fault: "none", ask: slow, target: "checkout", wait: objects},
-		{fault: "slow-database", ask: slow, target: "checkout", rules: []string{diagnosis.RuleSlowDependency}, about: []string{"postgres"}, wait: traffic},
-		{fault: "slow-callee", ask: slow, target: "checkout", rules: []string{diagnosis.RuleSlowDependency}, wait: traffic},
-		{fault: "bad-release-errors", ask: fails, target: "checkout", rules: []string{diagnosis.RuleBadReleaseErrors}, wait: traffic},
-		{fault: "bad-release-latency", ask: slow, target: "checkout", rules: []string{diagnosis.RuleBadReleaseLatency}, wait: traffic},
-		{fault: "innocent-release", ask: slow, target: "checkout", rules: []string{diagnosis.RuleSlowDependency}, spare: "checkout", wait: traffic},
-		{fault: "memory-leak", ask: fails, target: "checkout", rules: []string{diagnosis.RuleOOM}, wait: traffic},
-		{fault: "cpu-limit", ask: slow, target: "checkout", rules: []string{diagnosis.RuleCPULimit}, wait: traffic},
-		{fault: "hpa-max", ask: slow, target: "checkout", rules: []string{diagnosis.RuleHPAMax}, wait: traffic},
-		{fault: "traffic-spike", ask: slow, target: "checkout", rules: []string{diagnosis.RuleTrafficSpike}, wait: traffic},
-		{fault: "noisy-neighbour", ask: slow, target: "checkout", rules: []string{diagnosis.RuleNoisyNeighbour}, wait: traffic},
-		{fault: "node-down", ask: fails, target: "checkout", rules: []string{diagnosis.RuleNodeDown}, wait: 90 * time.Second},
-		{fault: "image-typo", ask: "why is checkout not starting?", target: "checkout", rules: []string{diagnosis.RuleImagePull}, wait: objects},
-		{fault: "missing-env", ask: "why does checkout keep crashing?", target: "checkout", rules: []string{diagnosis.RuleMissingConfig}, wait: objects},
-		{fault: "strict-probe", ask: fails, target: "checkout", rules: []string{diagnosis.RuleProbe}, wait: objects},
-		{fault: "wrong-selector", ask: "why is checkout down?", target: "checkout", rules: []string{diagnosis.RuleSelector}, wait: objects},
-		{fault: "wrong-port", ask: "why is checkout down?", target: "checkout", rules: []string{diagnosis.RulePort}, wait: objects},
-		{fault: "pvc-unbound", ask: "why is postgres pending?", target: "postgres", rules: []string{diagnosis.RuleVolume}, wait: objects},
-		{fault: "quota", ask: fails, target: "checkout", rules: []string{diagnosis.RuleQuota}, wait: objects},
-		{fault: "network-policy", ask: fails, target: "checkout", rules: []string{diagnosis.RuleNetworkPolicy}, wait: traffic},
-		{fault: "dns", ask: fails, target: "checkout", rules: []string{diagnosis.RuleDNS}, wait: traffic},
-		{fault: "cert-expired", ask: fails, target: "checkout", rules: []string{diagnosis.RuleCertificate}, wait: traffic},
-		{fault: "retry-storm", ask: slow, target: "checkout", rules: []string{diagnosis.RuleRetryStorm}, wait: traffic},
-		{fault: "connection-pool", ask: slow, target: "checkout", rules: []string{diagnosis.RulePool}, wait: traffic},
-		{fault: "config-change", ask: fails, target: "checkout", rules: []string{diagnosis.RuleConfigChange}, wait: traffic},
+		{fault: "none", target: "checkout", symptom: "slow"},
+		{fault: "slow-database", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleSlowDependency), about: []string{"postgres"}},
+		{fault: "slow-callee", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleSlowDependency)},
+		{fault: "bad-release-errors", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleBadReleaseErrors), about: []string{"checkout"}},
+		{fault: "bad-release-latency", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleBadReleaseLatency), about: []string{"checkout"}},
+		{fault: "innocent-release", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleSlowDependency), spare: "checkout"},
+		{fault: "memory-leak", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleOOM)},
+		{fault: "cpu-limit", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleCPULimit)},
+		{fault: "hpa-max", target: "search", symptom: "slow", rules: rules(diagnosis.RuleHPAMax)},
+		{fault: "traffic-spike", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleTrafficSpike)},
+		{fault: "noisy-neighbour", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleNoisyNeighbour)},
+		{fault: "node-down", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleNodeDown)},
+		{fault: "image-typo", target: "checkout", symptom: "not starting", rules: rules(diagnosis.RuleImagePull)},
+		{fault: "missing-env", target: "checkout", symptom: "crashing", rules: rules(diagnosis.RuleMissingConfig)},
+		{fault: "strict-probe", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleProbe)},
+		{fault: "wrong-selector", target: "checkout", symptom: "down", rules: rules(diagnosis.RuleSelector)},
+		{fault: "wrong-port", target: "checkout", symptom: "down", rules: rules(diagnosis.RulePort)},
+		{fault: "pvc-unbound", target: "postgres", symptom: "pending", rules: rules(diagnosis.RuleVolume)},
+		{fault: "quota", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleQuota)},
+		{fault: "network-policy", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleNetworkPolicy)},
+		{fault: "dns", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleDNS)},
+		{fault: "cert-expired", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleCertificate)},
+		{fault: "retry-storm", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleRetryStorm)},
+		{fault: "connection-pool", target: "checkout", symptom: "failing", rules: rules(diagnosis.RulePool)},
+		{fault: "config-change", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleConfigChange)},
 	}
 }
