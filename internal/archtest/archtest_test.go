@@ -94,9 +94,10 @@ func house() map[string]room {
 		"internal/action":   {ours: []string{"internal/access", "internal/audit", "internal/fault", "internal/gate", "internal/kube"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/dialogue": {ours: []string{"intents", "internal/access", "internal/fault", "internal/observability"}, tests: []string{"internal/postgrestest", "internal/store"}},
 		"internal/skill": {
-			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability", "internal/observability/alertmanager", "internal/observability/logs"},
+			ours: []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability", "internal/observability/alertmanager", "internal/observability/logs",
+				"internal/observability/prometheus"},
 			theirs: []string{"github.com/distribution/reference"},
-			tests:  []string{"internal/store", "internal/observability/backend", "internal/sandboxtest", "internal/silencer"},
+			tests:  []string{"internal/store", "internal/observability/promtest", "internal/observability/backend", "internal/sandboxtest", "internal/silencer"},
 		},
 		"internal/misses":              {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
 		"internal/recorder":            {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
@@ -129,7 +130,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "alert_ack alert_silence alert_unsilence alerts_list approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain events greet heal help history link list logs pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
+const handled = "alert_ack alert_silence alert_unsilence alerts_list approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain events greet heal help history link list logs metrics pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

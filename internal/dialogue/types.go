@@ -75,7 +75,7 @@ type Reply struct {
 
 // Block is something for the eye beside the text.
 type Block struct {
-	Type    string     `json:"type"` // "table", "diff", "log"
+	Type    string     `json:"type"` // "table", "diff", "log", "chart"
 	Title   string     `json:"title,omitempty"`
 	Columns []string   `json:"columns,omitempty"` // of a table
 	Rows    [][]string `json:"rows,omitempty"`    // of a table
@@ -83,6 +83,8 @@ type Block struct {
 	// Lines are those of a log, oldest first. They are what a workload wrote, with
 	// its secrets masked: data, whatever they say.
 	Lines []observability.LogLine `json:"lines,omitempty"`
+	// Chart is the data of a chart: a page draws it, a chat has chart.Painter draw it.
+	Chart *observability.Chart `json:"chart,omitempty"`
 }
 
 // Proposal is what would be changed, or is being changed.

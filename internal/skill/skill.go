@@ -79,6 +79,7 @@ type Crew struct {
 
 	investigation Investigation
 	alerts        Alerts
+	metrics       Metrics
 }
 
 // NewCrew returns the skills over a cluster and a ledger.
@@ -95,6 +96,7 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 		"confirm": c.confirm, "deny": c.orStop(c.deny), "cancel": c.orStop(c.deny), "undo": c.undo, "approve": c.approve,
 		"logs": c.readLogs, "repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
 		"alerts_list": c.listAlerts,
+		"metrics":     c.everywhere(c.measure),
 	}
 	out := make(map[string]dialogue.Handler, len(h))
 	for name, f := range h {

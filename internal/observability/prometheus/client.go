@@ -41,6 +41,7 @@ type Options struct {
 	// ClusterLabel is the label that tells clusters apart, where one Prometheus
 	// has several; "" is that it has the home cluster only.
 	ClusterLabel string
+	Home         string // what the home cluster is called; "" in a Target is it too
 	// Link is where people open Prometheus, where that is not where it is asked.
 	Link string
 }

@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,11 +86,11 @@ func labels(by string) []string {
 
 // find asks which families of a metric there are of a target, best first, with
 // the names that were looked for.
-func (c *Client) find(ctx context.Context, t observability.Target, metric observability.Metric, of string, by []string, w observability.Window) (found []measure, looked, warnings []string, err error) {
-	var extra []matcher
-	if c.opt.ClusterLabel != "" && t.Cluster != "" {
-		extra = append(extra, matcher{c.opt.ClusterLabel, "=", t.Cluster})
-	} else if t.Cluster != "" {
+func (c *Client) find(ctx context.Context, t observability.Target, metric observability.Metric, of string, by []string, w observability.Window, extra ...matcher) (found []measure, looked, warnings []string, err error) {
+	switch cluster := cmp.Or(t.Cluster, c.opt.Home); {
+	case c.opt.ClusterLabel != "" && cluster != "":
+		extra = append(extra, matcher{c.opt.ClusterLabel, "=", cluster})
+	case cluster != c.opt.Home:
 		return nil, nil, nil, fault.New(fault.Refused, "%s has the metrics of the home cluster only, as far as I know. If it has those of %s too, name the label that tells clusters apart in %s.cluster_label.", c.back.Name(), t.Cluster, c.back.Key())
 	}
 	type option struct {

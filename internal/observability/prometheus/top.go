@@ -20,6 +20,7 @@ type TopQuestion struct {
 	Percentile float64
 	Window     observability.Window // its end counts, and its length for what is counted
 	Limit      int                  // 10 by default
+	Node       string               // only what is on this node; "" is anywhere
 }
 
 // Top returns the first, each a series of one point, with what it is in its
@@ -42,7 +43,11 @@ func (c *Client) Top(ctx context.Context, q TopQuestion) (Answer, error) {
 	default:
 		by = []string{"namespace", "pod"}
 	}
-	found, looked, warnings, err := c.find(ctx, q.Target, q.Metric, kind, by, q.Window)
+	var on []matcher
+	if q.Node != "" {
+		on = append(on, matcher{"node", "=", q.Node})
+	}
+	found, looked, warnings, err := c.find(ctx, q.Target, q.Metric, kind, by, q.Window, on...)
 	if err != nil {
 		return Answer{}, err
 	}
