@@ -104,7 +104,13 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	crew := skill.NewCrew(shown, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: shown, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())
 	crew.UseAlerts(skill.Alerts{Now: time.Now})
-	investigation, err := c.investigation(shown, fleet.Cluster(), log)
+	m := newMetrics(fleet.Clusters(), fleet.Up)
+	numbers, err := c.Observability.prometheus(fleet.Cluster(), log, m.backend)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	crew.UseMetrics(c.Observability.numbers(numbers, shown))
+	investigation, err := c.investigation(shown, fleet.Cluster(), numbers)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -120,7 +126,6 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	handlers = limited(handlers, catalogue, guard, opt.limits)
-	m := newMetrics(fleet.Clusters(), fleet.Up)
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)

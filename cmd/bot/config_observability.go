@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability/backend"
 	"github.com/firstmate-ops/firstmate/internal/observability/prometheus"
+	"github.com/firstmate-ops/firstmate/internal/skill"
 )
 
 // ObservabilityConfig is where metrics, logs, errors, alerts and traces are. A
@@ -51,13 +54,29 @@ func (c ObservabilityConfig) check() error {
 	return err
 }
 
-// prometheus is the client of Prometheus, nil where there is none.
-func (c ObservabilityConfig) prometheus(log *slog.Logger, observe func(name, result string, took time.Duration)) (*prometheus.Client, error) {
+// numbers is where the skills measure.
+func (c ObservabilityConfig) numbers(p *prometheus.Client, shown clusters) skill.Metrics {
+	m := skill.Metrics{
+		Now: time.Now, May: shown.MayMeasure,
+		Rollouts: func(ctx context.Context, w kube.Workload) ([]kube.Revised, error) {
+			s, err := shown.Survey(ctx, w)
+			return s.Changes, err
+		},
+	}
+	if p != nil { // a nil *Client is not a nil Measurer
+		m.Source = p
+	}
+	return m
+}
+
+// prometheus is the client of Prometheus, nil where there is none. home is what
+// the home cluster is called.
+func (c ObservabilityConfig) prometheus(home string, log *slog.Logger, observe func(name, result string, took time.Duration)) (*prometheus.Client, error) {
 	b, err := c.backend("Prometheus", c.Prometheus.BackendConfig, log, observe)
 	if b == nil || err != nil {
 		return nil, err
 	}
-	return prometheus.NewWith(b, c.Prometheus.Families, prometheus.Options{ClusterLabel: c.Prometheus.ClusterLabel, Link: c.Prometheus.Link}), nil
+	return prometheus.NewWith(b, c.Prometheus.Families, prometheus.Options{Home: home, ClusterLabel: c.Prometheus.ClusterLabel, Link: c.Prometheus.Link}), nil
 }
 
 // backend is the way to a back-end, nil where it is not configured.

@@ -26,7 +26,7 @@ func TestBackEndsAreConfigured(t *testing.T) {
 	if err != nil || c.Observability.Prometheus.URL != "http://mine:9090" {
 		t.Errorf("read %+v, %v", c.Observability, err)
 	}
-	if p, err := c.Observability.prometheus(nil, nil); p == nil || err != nil {
+	if p, err := c.Observability.prometheus("home", nil, nil); p == nil || err != nil {
 		t.Errorf("%v, %v", p, err)
 	}
 	if b, err := c.Observability.backend("Loki", BackendConfig{}, nil, nil); b != nil || err != nil {

@@ -20,6 +20,7 @@ type clusters interface {
 	Edits(ctx context.Context, w kube.Workload) ([]kube.Edit, error)
 	Sees(ctx context.Context, ref kube.Ref) bool
 	MayReadLogs(ctx context.Context, ref kube.Ref) error
+	MayMeasure(ctx context.Context, ref kube.Ref) error
 	podlogs.Cluster
 }
 

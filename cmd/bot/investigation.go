@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/diagnosis"
@@ -16,13 +15,9 @@ import (
 
 // investigation is how causes are found: in the objects and the logs of the
 // cluster, and in the back-ends that are configured.
-func (c Config) investigation(shown clusters, home string, log *slog.Logger) (skill.Investigation, error) {
+func (c Config) investigation(shown clusters, home string, p *prometheus.Client) (skill.Investigation, error) {
 	masker := logs.Masker{Emails: c.Observability.Logs.MaskEmails}
 	sources := collect.Sources{Cluster: shown, PodLogs: podlogs.New(shown, podlogs.Options{Masker: masker})}
-	p, err := c.Observability.prometheus(log, nil)
-	if err != nil {
-		return skill.Investigation{}, err
-	}
 	if p != nil {
 		sources.Metrics = measures{p, home}
 	}

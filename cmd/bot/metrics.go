@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	turns    *prometheus.HistogramVec
 	actions  *prometheus.CounterVec
+	calls    *prometheus.HistogramVec
 	leader   prometheus.Gauge
 	holder   *prometheus.GaugeVec
 }
@@ -33,6 +35,10 @@ func newMetrics(clusters []string, up func(string) bool) *metrics {
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firstmate_actions_total", Help: "Changes that ended, by how.",
 		}, []string{"intent", "outcome"}),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "firstmate_backend_duration_seconds", Help: "How long calls to observability back-ends take, by how they ended; open is that none was made.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"backend", "result"}),
 		leader: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firstmate_leader", Help: "Whether this replica carries changes out."}),
 		holder: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "firstmate_leader_info", Help: "Which replica carries changes out, as this one last saw.",
@@ -49,7 +55,7 @@ func newMetrics(clusters []string, up func(string) bool) *metrics {
 			return 0
 		}))
 	}
-	m.registry.MustRegister(m.turns, m.actions, m.leader, m.holder, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.turns, m.actions, m.calls, m.leader, m.holder, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -73,6 +79,11 @@ func (m *metrics) time(handlers map[string]dialogue.Handler) map[string]dialogue
 		})
 	}
 	return out
+}
+
+// backend notes a call to a back-end.
+func (m *metrics) backend(name, result string, took time.Duration) {
+	m.calls.WithLabelValues(strings.ToLower(name), result).Observe(took.Seconds())
 }
 
 // counting counts outcomes on their way to the people.

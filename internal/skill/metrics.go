@@ -22,6 +22,9 @@ import (
 // Metrics is where numbers come from.
 type Metrics struct {
 	Source Measurer // nil: none is configured
+	// May refuses who may not look at the pods of a namespace, at all pods where
+	// there is none, or at the nodes; nil is that everybody may.
+	May func(ctx context.Context, ref kube.Ref) error
 	// Rollouts are the revisions of a workload, for the marks of a chart; may be nil.
 	Rollouts func(ctx context.Context, w kube.Workload) ([]kube.Revised, error)
 	Now      func() time.Time // in the time zone that people mean
@@ -54,8 +57,8 @@ type measured struct {
 	place  string
 }
 
-// reading is what was measured of a subject: now, and the same before.
-type reading struct {
+// numbers is what was measured of a subject: now, and the same before.
+type numbers struct {
 	measured
 	prometheus.Answer
 	hour, week *observability.Series
@@ -84,17 +87,22 @@ func (c *Crew) measure(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 	if metric == "" {
 		return dialogue.Reply{}, fault.New(fault.NotUnderstood, "What do you want to know of it? Say latency, error rate, requests, CPU or memory.")
 	}
+	for _, s := range subjects {
+		if err := c.mayMeasure(ctx, s.target); err != nil {
+			return dialogue.Reply{}, err
+		}
+	}
 	w, words, err := c.charted(ctx, t, subjects)
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
-	readings := make([]reading, len(subjects))
+	readings := make([]numbers, len(subjects))
 	var wg sync.WaitGroup
 	for i, s := range subjects {
 		wg.Go(func() { readings[i] = c.read(ctx, s, metric, percentile, w) })
 	}
 	wg.Wait()
-	good := slices.DeleteFunc(slices.Clone(readings), func(r reading) bool { return r.err != nil })
+	good := slices.DeleteFunc(slices.Clone(readings), func(r numbers) bool { return r.err != nil })
 	if len(good) == 0 {
 		return dialogue.Reply{}, readings[0].err
 	}
@@ -114,6 +122,15 @@ func (c *Crew) measure(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 	}
 	r.Blocks = append(r.Blocks, c.chart(good, metric, w))
 	return r, nil
+}
+
+// mayMeasure refuses who may not look at it in the cluster either: a back-end
+// would tell everybody.
+func (c *Crew) mayMeasure(ctx context.Context, t observability.Target) error {
+	if c.metrics.May == nil {
+		return nil
+	}
+	return c.metrics.May(ctx, kube.Ref{Cluster: t.Cluster, Namespace: t.Namespace, Kind: t.Kind, Name: t.Name})
 }
 
 // subjects are what a turn wants to be measured.
@@ -153,7 +170,7 @@ func (c *Crew) subjects(ctx context.Context, t *dialogue.Turn) ([]measured, erro
 	}
 	var out []measured
 	for _, w := range ws {
-		out = append(out, measured{target: TargetOf(w), what: &w, place: c.place(w.Ref)})
+		out = append(out, measured{target: TargetOf(w, c.cluster.Cluster()), what: &w, place: c.place(w.Ref)})
 	}
 	return out, nil
 }
@@ -201,8 +218,8 @@ func (c *Crew) longEnough(w observability.Window) observability.Window {
 }
 
 // read measures one subject: in the window, an hour and a week before, at once.
-func (c *Crew) read(ctx context.Context, s measured, m observability.Metric, percentile float64, w observability.Window) reading {
-	r := reading{measured: s}
+func (c *Crew) read(ctx context.Context, s measured, m observability.Metric, percentile float64, w observability.Window) numbers {
+	r := numbers{measured: s}
 	q := prometheus.Question{Target: s.target, Metric: m, Percentile: percentile, Window: w}
 	var wg sync.WaitGroup
 	before := func(into **observability.Series, d time.Duration) {
@@ -352,7 +369,7 @@ func like(now, before float64) bool {
 }
 
 // tellOne words what was measured of one subject.
-func (c *Crew) tellOne(t *dialogue.Turn, r reading, m observability.Metric, w observability.Window, words string) (dialogue.Reply, error) {
+func (c *Crew) tellOne(t *dialogue.Turn, r numbers, m observability.Metric, w observability.Window, words string) (dialogue.Reply, error) {
 	now, _ := last(&r.Series[0])
 	d := dialogue.Data{
 		"What": begin(called(m, r.Answer)), "Metric": string(m), "Name": r.target.Name, "Place": r.place, "Kind": r.target.Kind, "Namespace": r.target.Namespace,
@@ -384,7 +401,7 @@ func (c *Crew) tellOne(t *dialogue.Turn, r reading, m observability.Metric, w ob
 }
 
 // tellMany words what was measured of several.
-func (c *Crew) tellMany(t *dialogue.Turn, all []reading, m observability.Metric, words string) (dialogue.Reply, error) {
+func (c *Crew) tellMany(t *dialogue.Turn, all []numbers, m observability.Metric, words string) (dialogue.Reply, error) {
 	b := dialogue.Block{Type: "table", Columns: []string{"NAME", "NOW", "AN HOUR AGO", "A WEEK AGO"}}
 	var speech, text []string
 	what := ""
@@ -415,7 +432,7 @@ func (c *Crew) tellMany(t *dialogue.Turn, all []reading, m observability.Metric,
 }
 
 // chart is the picture of what was measured.
-func (c *Crew) chart(all []reading, m observability.Metric, w observability.Window) dialogue.Block {
+func (c *Crew) chart(all []numbers, m observability.Metric, w observability.Window) dialogue.Block {
 	ch := &observability.Chart{Kind: observability.Lines, Unit: all[0].Unit}
 	what := strings.TrimPrefix(called(m, all[0].Answer), "the ")
 	if m == observability.Latency && all[0].Percentile != 0 {
@@ -476,7 +493,14 @@ func (c *Crew) top(ctx context.Context, t *dialogue.Turn, m observability.Metric
 			return answered(err)
 		}
 		focus(t, ws)
-		q.Target, name = TargetOf(ws[0]), ws[0].Ref.Name
+		q.Target, name = TargetOf(ws[0], c.cluster.Cluster()), ws[0].Ref.Name
+	}
+	about := q.Target
+	if kind == "nodes" {
+		about = observability.Target{Cluster: q.Target.Cluster, Kind: kube.Node}
+	}
+	if err := c.mayMeasure(ctx, about); err != nil {
+		return dialogue.Reply{}, err
 	}
 	a, err := c.metrics.Source.Top(ctx, q)
 	if err != nil {

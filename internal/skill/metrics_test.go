@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,25 @@ func TestAPartOfTheNumbers(t *testing.T) {
 	}
 	if r := say("which pods use the most memory?"); strings.Contains(r.Text, "secret") || r.Fault != fault.Internal {
 		t.Error(r.Text)
+	}
+}
+
+// TestNumbersAreForWhoMayLook holds that nobody learns of a back-end what the
+// cluster would not tell them.
+func TestNumbersAreForWhoMayLook(t *testing.T) {
+	var asked []kube.Ref
+	say := gauged(t, Metrics{Source: half{}, Now: time.Now, May: func(_ context.Context, ref kube.Ref) error {
+		asked = append(asked, ref)
+		return fault.New(fault.Forbidden, "You may not see that.")
+	}})
+	for _, text := range []string{"cpu of web", "cpu of the cluster", "memory of node-1", "which pods use the most memory?", "kubectl top nodes", "top pods in staging by cpu"} {
+		if r := say(text); r.Fault != fault.Forbidden || r.Speech != "You may not see that." {
+			t.Errorf("%s: %s (%s)", text, r.Text, r.Fault)
+		}
+	}
+	want := []kube.Ref{{Namespace: "shop", Kind: "Deployment", Name: "web"}, {Cluster: "home"}, {Cluster: "home", Kind: "Node", Name: "node-1"}, {Cluster: "home"}, {Cluster: "home", Kind: "Node"}, {Cluster: "home", Namespace: "staging"}}
+	if !slices.Equal(asked, want) {
+		t.Errorf("asked about %v", asked)
 	}
 }
 
