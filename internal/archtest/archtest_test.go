@@ -53,8 +53,8 @@ func house() map[string]room {
 		"internal/observability": {},
 		"internal/diagnosis":     {ours: []string{"internal/fault", "internal/observability"}},
 		"internal/diagnosis/collect": {
-			ours:  []string{"internal/diagnosis", "internal/fault", "internal/kube", "internal/observability", "internal/observability/logs"},
-			tests: []string{"internal/sandboxtest"},
+			ours:  []string{"internal/diagnosis", "internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager", "internal/observability/logs"},
+			tests: []string{"internal/observability/backend", "internal/observability/prometheus", "internal/observability/promtest", "internal/sandboxtest"},
 		},
 		"internal/gate": {theirs: []string{"github.com/aclements/go-moremath/"}},
 

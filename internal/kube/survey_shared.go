@@ -15,7 +15,7 @@ import (
 
 // sharedLife is how long what is asked for of a whole namespace is shared among
 // the surveys of its workloads: those of one question, which come together.
-const sharedLife = time.Second
+const sharedLife = 250 * time.Millisecond
 
 // shares keeps the answers to questions about whole namespaces for a moment.
 type shares struct {

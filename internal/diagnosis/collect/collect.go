@@ -17,6 +17,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability"
+	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 	"github.com/firstmate-ops/firstmate/internal/observability/logs"
 )
 
@@ -52,9 +53,9 @@ type Metrics interface {
 	Instant(ctx context.Context, expr string, at time.Time) ([]observability.Series, error)
 }
 
-// Alerts are the alerts that fire.
+// Alerts are the alerts that fire; *alertmanager.Client is one.
 type Alerts interface {
-	Firing(ctx context.Context, cluster string) ([]observability.Alert, error)
+	Alerts(ctx context.Context, f alertmanager.Filter) ([]observability.Alert, error)
 }
 
 // Issues are what an error tracker found for workloads, new or come back since.

@@ -11,6 +11,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/diagnosis"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability"
+	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 )
 
 // alerts looks which alerts fire nearby.
@@ -25,7 +26,7 @@ const mostAlerts = 20
 // the nodes, and of the cluster as a whole.
 func (c alerts) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evidence, error) {
 	out := &found{source: "alertmanager"}
-	all, err := c.Alerts.Firing(ctx, r.Target.Cluster)
+	all, err := c.Alerts.Alerts(ctx, alertmanager.Filter{})
 	if err != nil {
 		return nil, err
 	}

@@ -55,9 +55,12 @@ func (c said) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evi
 	}
 	each(do, func(n *node) {
 		t := n.target
+		reaches := true // what is kept of the past reaches back before the window
 		if s, err := c.survey(ctx, n.workload); err == nil {
 			for _, p := range s.Pods {
 				t.Pods = append(t.Pods, p.Ref.Name)
+				// A pod has only its own lines: none of before it was there.
+				reaches = reaches && (c.Logs != nil || p.Created.Before(past(r.Window).From))
 			}
 		}
 		var now, before []observability.LogLine
@@ -69,7 +72,7 @@ func (c said) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evi
 		if out.lacks(cmp.Or(errNow, errBefore)) && len(now) == 0 {
 			return
 		}
-		for _, e := range news(now, before, r.Window, errBefore == nil) {
+		for _, e := range news(now, before, r.Window, errBefore == nil && (reaches || len(before) > 0)) {
 			e.About = n.object
 			out.add(e)
 		}
