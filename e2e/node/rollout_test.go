@@ -49,6 +49,18 @@ func TestARolloutUnderLoadFailsNoRequest(t *testing.T) {
 	}
 }
 
+// TestWhoCannotDrainIsWarnedAbout holds that it is said before anybody says yes.
+func TestWhoCannotDrainIsWarnedAbout(t *testing.T) {
+	n := need(t)
+	b := n.serve(t)
+	for name, warned := range map[string]bool{"hello": false, "blunt": true} {
+		if said := b.say(t, "roll out v3 of "+name); strings.Contains(said, "A few requests may fail meanwhile") != warned || !strings.Contains(said, "Shall I") {
+			t.Errorf("of %s is said: %s", name, said)
+		}
+		b.say(t, "no")
+	}
+}
+
 // TestWhoCannotDrainFailsRequests is the other one: the same program without a
 // wait before it stops.
 func TestWhoCannotDrainFailsRequests(t *testing.T) {
