@@ -190,7 +190,7 @@ func TestFaults(t *testing.T) {
 			{name: "the pools are used up", expr: `min(db_pool_connections_in_use{namespace="shop",service="checkout"} / db_pool_connections_max)`, above: .95},
 			log("the reason", `{namespace="shop",app="checkout"} |= "waiting for a free connection"`)}, nil},
 		{"retry-storm", []sign{{name: "payments-api is asked far more than the gateway is asked for checkouts", expr: perSecond("payments-api") + ` / sum(rate(http_request_duration_seconds_count{namespace="shop",service=~"web|frontend",route=~".*checkout"}[20s]))`, above: 4},
-			log("the retries", `{namespace="shop",app="checkout"} |= "retrying"`)}, nil},
+			slowCheckout, log("the retries", `{namespace="shop",app="checkout"} |= "retrying"`)}, nil},
 		{"traffic-spike", []sign{slowCheckout, {name: "more requests", expr: perSecond("checkout"), above: 18}}, nil},
 		{"memory-leak", []sign{
 			{name: "killed and started again", expr: `sum(kube_pod_container_status_restarts_total{namespace="shop",container="checkout"})`, above: .5, stays: true},

@@ -67,7 +67,7 @@ func Traffic(rc *rest.Config, shop Shop) (map[string]Fault, error) {
 		"bad-release-latency": release(model.Behaviour{Latency: 14}, slow("checkout")),
 		"innocent-release": &both{asked: slow("checkout"), pause: 20 * time.Second,
 			first: slowly("payments-api", 14, Asked{}), second: release(model.Behaviour{}, Asked{})},
-		"memory-leak": &leak{cluster: k, shop: shop, workload: "checkout", rate: 1.6 * (1 << 20)},
+		"memory-leak": &leak{cluster: k, shop: shop, workload: "checkout", rate: .8 * (1 << 20)},
 		"cpu-limit":   &limit{cluster: k, shop: shop, workload: "checkout"},
 		"hpa-max":     &crowd{cluster: k, shop: shop},
 		"traffic-spike": &state{shop: shop, asked: slow("checkout"),

@@ -65,12 +65,15 @@ func (g *Generator) Past(ctx context.Context, now time.Time) error {
 			for _, p := range step.Killed { // the cluster hears of it below
 				k := kills[p.Pod.UID]
 				if k == nil {
-					k = &kill{pod: p}
+					k = &kill{started: p.Pod.Started}
 					kills[p.Pod.UID] = k
 				}
-				k.times++
-				k.last = at
-				p.Revive()
+				k.again(p, at)
+			}
+			for _, k := range kills {
+				if k.pod.Down() && !at.Before(k.until) {
+					k.pod.Revive()
+				}
 			}
 			if length > s.step/2 {
 				g.meter.scrape(at, s.full)
@@ -87,7 +90,7 @@ func (g *Generator) Past(ctx context.Context, now time.Time) error {
 	}
 	g.model.Sample(model.Sampling{Lines: 6, Traces: .01})
 	for _, k := range kills {
-		if err := g.killedBefore(ctx, k); err != nil {
+		if err := g.killedBefore(ctx, k, now); err != nil {
 			return err
 		}
 	}

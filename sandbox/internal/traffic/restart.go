@@ -155,15 +155,25 @@ func (g *Generator) event(ctx context.Context, pod *corev1.Pod, container, kind,
 }
 
 // kill is how often a pod's container was killed in the past that was told, and
-// when last.
+// its last run.
 type kill struct {
-	pod   *model.PodState
-	times int32
-	last  time.Time
+	pod           *model.PodState
+	times         int32
+	started, last time.Time
+	until         time.Time // when it is started again
+}
+
+// again is one more kill.
+func (k *kill) again(p *model.PodState, at time.Time) {
+	if k.times > 0 {
+		k.started = k.until
+	}
+	k.pod, k.last, k.until = p, at, at.Add(backOff(k.times))
+	k.times++
 }
 
 // killedBefore writes in a pod's status what happened in the past.
-func (g *Generator) killedBefore(ctx context.Context, k *kill) error {
+func (g *Generator) killedBefore(ctx context.Context, k *kill, now time.Time) error {
 	main := k.pod.Main(g.model)
 	if g.client == nil || main == nil {
 		return nil
@@ -182,9 +192,14 @@ func (g *Generator) killedBefore(ctx context.Context, k *kill) error {
 	s := pod.Status.ContainerStatuses[i]
 	s.RestartCount += k.times
 	s.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-		ExitCode: 137, Reason: "OOMKilled", ContainerID: s.ContainerID, StartedAt: s.State.Running.StartedAt, FinishedAt: metav1.NewTime(k.last),
+		ExitCode: 137, Reason: "OOMKilled", ContainerID: s.ContainerID, StartedAt: metav1.NewTime(k.started), FinishedAt: metav1.NewTime(k.last),
 	}}
-	s.State.Running.StartedAt = metav1.NewTime(k.last.Add(backOff(k.times - 1)))
+	// One that still waits is started now.
+	if k.pod.Down() {
+		k.pod.Revive()
+		k.until = now
+	}
+	s.State.Running.StartedAt = metav1.NewTime(k.until)
 	if err := g.patchStatus(ctx, pod, i, s, true); err != nil {
 		return err
 	}
