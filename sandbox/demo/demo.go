@@ -111,7 +111,7 @@ func (d *demo) startSandbox(ctx context.Context) error {
 	if d.sandbox, err = startProcess(cmd); err != nil {
 		return fmt.Errorf("starting the sandbox: %w", err)
 	}
-	limit := sandboxStart + time.Duration(d.options.pods)*50*time.Millisecond
+	limit := sandboxStart + time.Duration(d.options.pods)*50*time.Millisecond + d.options.patience
 	err = d.sandbox.read(ctx, limit, func(line string) bool {
 		name, value, ok := strings.Cut(line, "=")
 		switch {

@@ -30,7 +30,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/firstmate-ops/firstmate/sandbox/internal/buildcache"
 )
@@ -49,7 +51,12 @@ type options struct {
 	faults   []string
 	// sandbox are flags that are the sandbox's alone.
 	sandbox []string
+	// patience is what the sandbox's start may take more because of them.
+	patience time.Duration
 }
+
+// perMiB is how long a MiB of log lines may take to write.
+const perMiB = 500 * time.Millisecond
 
 func main() {
 	o, err := parse(os.Args[1:])
@@ -86,6 +93,11 @@ func parse(args []string) (options, error) {
 	} {
 		fs.Func(name, about, func(value string) error {
 			o.sandbox = append(o.sandbox, "--"+name, value)
+			if name == "log-volume" {
+				mib, err := strconv.Atoi(value)
+				o.patience = time.Duration(mib) * perMiB
+				return err
+			}
 			return nil
 		})
 	}

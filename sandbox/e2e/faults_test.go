@@ -256,3 +256,46 @@ func TestFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestFaultsOfBefore starts with a fault that began a while ago, and looks at what
+// the servers and the objects tell of that.
+func TestFaultsOfBefore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a sandbox with servers: run without -short")
+	}
+	flags := servers(t, "prometheus", "loki", "jaeger")
+	s := start(t, binary(t), append(flags, "--history", "1h", "--fault", "bad-release-errors", "--fault", "memory-leak", "--fault-ago", "12m")...)
+	defer s.stop(syscall.SIGTERM)
+	errors := func(ago string) string {
+		const requests = `sum(rate(http_request_duration_seconds_count{namespace="shop",service="checkout"%s}[4m] offset %s))`
+		return "(" + fmt.Sprintf(requests, `,code="500"`, ago) + " or vector(0)) / " + fmt.Sprintf(requests, "", ago)
+	}
+	for ago, bad := range map[string]bool{"1s": true, "7m": true, "14m": false, "40m": false} {
+		if r, ok := s.number(errors(ago)); !ok || bad != (r > .2) || !bad && r > .02 {
+			t.Errorf("%s ago %.1f %% failed", ago, 100*r)
+		}
+	}
+	now := time.Now()
+	for _, line := range strings.Fields(s.kubectl("get", "replicasets", "-n", "shop", "-o", `jsonpath={range .items[*]}{.metadata.labels.app},{.status.replicas},{.metadata.creationTimestamp}{"\n"}{end}`)) {
+		f := strings.Split(line, ",")
+		at, err := time.Parse(time.RFC3339, f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		age := now.Sub(at)
+		if fresh := f[0] == "checkout" && f[1] == "3"; fresh && (age < 11*time.Minute || age > 16*time.Minute) || !fresh && age < 70*time.Hour {
+			t.Errorf("the ReplicaSet %s is %s old", line, age.Round(time.Second))
+		}
+	}
+	status := s.kubectl("get", "pods", "-n", "shop", "-l", "app=checkout", "-o", `jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].lastState.terminated.reason} {.status.containerStatuses[0].state.running.startedAt}{"\n"}{end}`)
+	for _, line := range strings.Split(strings.TrimSpace(status), "\n") {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[0] == "0" || f[1] != "OOMKilled" {
+			t.Errorf("a pod of checkout: %q", line)
+			continue
+		}
+		if at, err := time.Parse(time.RFC3339, f[2]); err != nil || at.After(now) {
+			t.Errorf("it runs since %s", f[2])
+		}
+	}
+}

@@ -166,13 +166,22 @@ func (l *leak) On(ctx context.Context) error {
 		return err
 	}
 	l.version = model.Version{ID: service(l.workload), Tag: tag(d.Spec.Template.Spec.Containers[0].Image)}
-	l.shop.Change(func(c *model.Conditions) { model.Set(&c.Versions, l.version, model.Behaviour{Leak: l.rate}) })
+	l.leaks(l.rate)
 	return nil
 }
 
 func (l *leak) Off(ctx context.Context) error {
-	l.shop.Change(func(c *model.Conditions) { delete(c.Versions, l.version) })
+	l.leaks(0)
 	return nil
+}
+
+// leaks changes this one thing of how the version behaves.
+func (l *leak) leaks(rate float64) {
+	l.shop.Change(func(c *model.Conditions) {
+		b := c.Versions[l.version]
+		b.Leak = rate
+		model.Set(&c.Versions, l.version, b)
+	})
 }
 
 // limit is a CPU limit that somebody has lowered too far.

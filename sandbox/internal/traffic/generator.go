@@ -150,7 +150,9 @@ func (g *Generator) tick(ctx context.Context, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.advance(ctx, now)
-	g.meter.scrape(now, true)
+	if g.opts.Prometheus != "" {
+		g.meter.scrape(now, true)
+	}
 	return g.flush(ctx)
 }
 

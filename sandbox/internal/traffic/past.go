@@ -47,6 +47,10 @@ func (g *Generator) Past(ctx context.Context, now time.Time) error {
 	if len(g.script) == 0 {
 		g.script = script{{now, g.watch.now(), g.conditions}}
 	}
+	// The oldest first: Loki takes no line that is far behind its stream.
+	if err := g.bulk(ctx, now); err != nil {
+		return err
+	}
 	kills := map[string]*kill{}
 	g.warm(g.script[0].world, now)
 	for _, s := range past(g.opts.History) {
@@ -75,7 +79,7 @@ func (g *Generator) Past(ctx context.Context, now time.Time) error {
 					k.pod.Revive()
 				}
 			}
-			if length > s.step/2 {
+			if length > s.step/2 && g.opts.Prometheus != "" {
 				g.meter.scrape(at, s.full)
 			}
 			if n++; n%40 == 0 || g.lines.Bytes() > linesPerPush {
@@ -97,7 +101,7 @@ func (g *Generator) Past(ctx context.Context, now time.Time) error {
 	g.last = now
 	g.index()
 	g.remember()
-	return g.bulk(ctx, now)
+	return nil
 }
 
 // remember notes what was used up to now.
@@ -125,19 +129,20 @@ func (g *Generator) bulk(ctx context.Context, now time.Time) error {
 	if g.opts.LogVolume <= 0 || g.opts.Loki == "" {
 		return nil
 	}
-	world := g.watch.now()
+	world := g.script[0].world
 	other := model.New(g.model.Shop(), g.opts.Seed+1)
 	other.Sample(model.Sampling{Lines: 1e6})
 	end := now.Add(-max(g.opts.History, time.Hour))
 	const length = time.Minute
-	// About what a step gives is known after the first: from it follows how far
-	// back to begin, so that time goes forward as it does for a real server.
-	step := other.Step(end, length, world, model.Conditions{}, 1)
-	per := g.gather(step)
+	// About what a step gives is known after two: from it follows how far back to
+	// begin, so that time goes forward as it does for a real server.
+	other.Step(end, length, world, model.Conditions{}, 1)
+	per := g.gather(other.Step(end, length, world, model.Conditions{}, 1))
 	if per == 0 {
 		return fmt.Errorf("the shop writes nothing: no pod serves requests")
 	}
 	at := end.Add(-time.Duration(g.opts.LogVolume/int64(per)+1) * length)
+	g.lines.Drop()
 	for total := int64(0); total < g.opts.LogVolume; {
 		at = at.Add(length)
 		total += int64(g.gather(other.Step(at, length, world, model.Conditions{}, 1)))

@@ -56,6 +56,12 @@ func (l *Lines) Add(stream string, at time.Time, text string) {
 // Bytes is about how much waits to be pushed.
 func (l *Lines) Bytes() int { return l.bytes }
 
+// Drop forgets what was gathered.
+func (l *Lines) Drop() {
+	clear(l.streams)
+	l.bytes = 0
+}
+
 // Flush pushes what was gathered, each stream in the order of time. What cannot
 // be pushed is dropped.
 func (l *Lines) Flush(ctx context.Context) error {
@@ -86,8 +92,7 @@ func (l *Lines) Flush(ctx context.Context) error {
 		body = protowire.AppendTag(body, 1, protowire.BytesType)
 		body = protowire.AppendBytes(body, stream)
 	}
-	clear(l.streams)
-	l.bytes = 0
+	l.Drop()
 	if err := post(ctx, l.client, l.url, snappy.Encode(nil, body), "application/x-protobuf", ""); err != nil {
 		return fmt.Errorf("pushing log lines: %w", err)
 	}
