@@ -134,7 +134,10 @@ func news(now, before []observability.LogLine, w observability.Window, knownBefo
 		if knownBefore {
 			e.Before = diagnosis.Num(float64(was))
 		}
-		if !fresh {
+		switch {
+		case len(now) >= mostLines && p.First.Sub(earliest(now)) < time.Minute:
+			e.At = time.Time{} // it goes on before what was read: since when is not known
+		case !fresh:
 			if at := risen(now, p, w); !at.IsZero() {
 				e.At = at
 			}
@@ -155,6 +158,11 @@ func news(now, before []observability.LogLine, w observability.Window, knownBefo
 		list = append(list, c.Evidence)
 	}
 	return list
+}
+
+// earliest is when the first of lines was written.
+func earliest(all []observability.LogLine) time.Time {
+	return slices.MinFunc(all, func(a, b observability.LogLine) int { return a.At.Compare(b.At) }).At
 }
 
 // risen is when lines of a pattern became many: the beginning of the first
