@@ -112,6 +112,8 @@ func renderBlock(blk dialogue.Block, s style) string {
 	switch blk.Type {
 	case "table":
 		b.WriteString(renderTable(blk, s))
+	case "chart":
+		b.WriteString(renderChart(blk, s))
 	default:
 		for line := range strings.SplitSeq(strings.TrimRight(sanitize(blk.Text), "\n"), "\n") {
 			if blk.Type == "diff" {
@@ -162,6 +164,45 @@ func renderTable(blk dialogue.Block, s style) string {
 			shown = s.paint(dim, shown)
 		}
 		b.WriteString(shown + "\n")
+	}
+	return b.String()
+}
+
+// renderChart draws lines over time as a row of blocks each; bars stand in a
+// table beside.
+func renderChart(blk dialogue.Block, s style) string {
+	if blk.Chart == nil || blk.Chart.Kind != "line" {
+		return ""
+	}
+	const width = 48
+	high, named := 0.0, 0
+	for _, line := range blk.Chart.Series {
+		named = max(named, utf8.RuneCountInString(oneLine(line.Name, 24)))
+		for _, p := range line.Points {
+			high = max(high, p.Value)
+		}
+	}
+	var b strings.Builder
+	for _, line := range blk.Chart.Series {
+		n := len(line.Points)
+		if n == 0 {
+			continue
+		}
+		var row strings.Builder
+		for i := range min(width, n) {
+			// The highest of what falls into one place: a peak is not to be lost.
+			v := 0.0
+			for _, p := range line.Points[i*n/min(width, n) : (i+1)*n/min(width, n)] {
+				v = max(v, p.Value)
+			}
+			level := 0
+			if high > 0 {
+				level = int(v / high * 7)
+			}
+			row.WriteRune([]rune("▁▂▃▄▅▆▇█")[max(0, min(level, 7))])
+		}
+		shown := fmt.Sprintf("%-*s %s %s", named, oneLine(line.Name, 24), row.String(), blk.Chart.Unit.Text(line.Points[n-1].Value))
+		b.WriteString(cut(shown, s.width) + "\n")
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/observability"
 )
 
 func TestRender(t *testing.T) {
@@ -25,6 +26,9 @@ func TestRender(t *testing.T) {
 			"4\nDeployments\nname          ready\nweb           3/3\npayments-api  1/2\nshort\na             b      extra\n"},
 		{"table cut", dialogue.Reply{Text: "4", Blocks: []dialogue.Block{table}}, style{width: 10},
 			"4\nDeploymen…\nname     …\nweb      …\npayments-…\nshort\na        …\n"},
+		{"chart", dialogue.Reply{Text: "5", Blocks: []dialogue.Block{{Type: "chart", Title: "web: cpu", Chart: &observability.Chart{Kind: observability.Lines, Unit: observability.Cores, Series: []observability.Series{
+			{Name: "web", Points: []observability.Point{{Value: 0}, {Value: 2}, {Value: 4}}}, {Name: "a\x1b[2J", Points: []observability.Point{{Value: 1}}}, {Name: "empty"},
+		}}}}}, style{}, "5\nweb: cpu\nweb   ▁▄█ 4 cores\na[2J  ▂ 1 cores\n"},
 		{"diff", dialogue.Reply{Text: "a", Blocks: []dialogue.Block{diff}}, style{color: true},
 			"a\n\x1b[2m--- a\x1b[0m\n\x1b[2m+++ b\x1b[0m\n\x1b[2m@@ -1 +1 @@\x1b[0m\n\x1b[31m-replicas: 3\x1b[0m\n\x1b[32m+replicas: 5\x1b[0m\n same\n"},
 	} {

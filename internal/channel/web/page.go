@@ -19,10 +19,10 @@ var pages = map[string]page{
 	"/style.css": {"static/style.css", "text/css; charset=utf-8"},
 }
 
-// policy lets the page load its own files and call its own server, nothing
-// else; with trusted types even a mistake in the script cannot make text of a
+// policy lets the page load its own files, call its own server and show the
+// pictures that it got from there, nothing else; with trusted types even a mistake in the script cannot make text of a
 // cluster into markup.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 func (p page) serve(w http.ResponseWriter, _ *http.Request) error {

@@ -19,6 +19,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/observability/chart"
 	"github.com/firstmate-ops/firstmate/internal/webhook"
 )
 
@@ -56,6 +57,9 @@ type Server struct {
 	turns   *webhook.Stack
 	streams *webhook.Stack
 	stop    context.Context
+	painter *chart.Painter
+	drawing chan struct{} // those in flight
+	charts  *webhook.Stack
 }
 
 // NewServer returns the API. Streams of events end when stop does, so that
@@ -70,6 +74,9 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 		turns:   webhook.New(log),
 		streams: webhook.New(log, webhook.Deadline(0)),
 		stop:    stop,
+		painter: chart.NewPainter(),
+		drawing: make(chan struct{}, drawings),
+		charts:  webhook.New(log, webhook.MaxBody(maxChartBody)),
 	}
 	if cfg.Token != "" {
 		s.speaker = access.NewSpeaker("web", "token", access.Token)
@@ -82,6 +89,7 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 func (s *Server) Routes(mux *http.ServeMux) {
 	mux.Handle("POST "+turnsPath, s.turns.Handle(s.turn, s.api...))
 	mux.Handle("GET "+eventsPrefix+"{id}"+eventsSuffix, s.streams.Handle(s.events, s.api...))
+	mux.Handle("POST "+chartsPath, s.charts.Handle(s.chart, s.api...))
 	for path, file := range pages {
 		mux.Handle("GET "+path, s.turns.Handle(file.serve, s.page...))
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"gonum.org/v1/plot/font"
@@ -117,6 +118,9 @@ func (d *drawing) style(size vg.Length, c color.Color, bold bool) draw.TextStyle
 
 // fit shortens text in its middle, where names of pods differ least.
 func fit(s string, sty draw.TextStyle, room vg.Length) string {
+	if len(s) > 300 {
+		s = strings.ToValidUTF8(s[:300], "")
+	}
 	r := []rune(s)
 	for n := len(r); sty.Width(s) > room && n > 6; {
 		n--

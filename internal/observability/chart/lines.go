@@ -203,6 +203,9 @@ func (d *drawing) mark(f frame, m observability.Mark) {
 	d.FillText(sty, vg.Point{X: at, Y: f.top + 7}, label)
 }
 
+// mostTicks bounds what a chart of thousands of years would take.
+const mostTicks = 100
+
 type tick struct {
 	value float64
 	label string
@@ -244,6 +247,11 @@ func timeTicks(from, to float64, loc *time.Location) (out []tick) {
 			break
 		}
 	}
+	for range 10 { // a chart of years
+		if (to-from)/step.Seconds() > 6 && step > 24*time.Hour {
+			step *= 2
+		}
+	}
 	y, m, day := time.Unix(int64(from), 0).In(loc).Date()
 	for i := 0; ; i++ {
 		// By the clock on the wall: not all days have 24 hours.
@@ -251,7 +259,7 @@ func timeTicks(from, to float64, loc *time.Location) (out []tick) {
 		if step >= time.Hour {
 			at = time.Date(y, m, day, int(step.Hours())*i, 0, 0, 0, loc)
 		}
-		if at.After(time.Unix(int64(to), 0)) {
+		if at.After(time.Unix(int64(to), 0)) || len(out) >= mostTicks {
 			return out
 		}
 		if float64(at.Unix()) < from {
