@@ -16,6 +16,7 @@ type Chart struct {
 	Series  []Series `json:"series"`
 	Earlier []Series `json:"earlier,omitempty"`
 	Marks   []Mark   `json:"marks,omitempty"`
+	Link    string   `json:"link,omitempty"` // where the query can be looked at
 }
 
 // The kinds of Chart.

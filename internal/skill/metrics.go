@@ -373,7 +373,7 @@ func (c *Crew) tellOne(t *dialogue.Turn, r numbers, m observability.Metric, w ob
 	now, _ := last(&r.Series[0])
 	d := dialogue.Data{
 		"What": begin(called(m, r.Answer)), "Metric": string(m), "Name": r.target.Name, "Place": r.place, "Kind": r.target.Kind, "Namespace": r.target.Namespace,
-		"Spoken": amount(now, r.Unit, m, true), "Value": amount(now, r.Unit, m, false), "Count": int(now + 0.5), "Family": r.Family, "Link": r.Link, "Words": words, "Trend": "", "Hour": "", "Week": "",
+		"Spoken": amount(now, r.Unit, m, true), "Value": amount(now, r.Unit, m, false), "Count": int(now + 0.5), "Family": r.Family, "Words": words, "Trend": "", "Hour": "", "Week": "",
 		"At": "", "Least": "", "Most": "",
 	}
 	if c.metrics.Now().Sub(w.To) > time.Minute {
@@ -433,7 +433,7 @@ func (c *Crew) tellMany(t *dialogue.Turn, all []numbers, m observability.Metric,
 
 // chart is the picture of what was measured.
 func (c *Crew) chart(all []numbers, m observability.Metric, w observability.Window) dialogue.Block {
-	ch := &observability.Chart{Kind: observability.Lines, Unit: all[0].Unit}
+	ch := &observability.Chart{Kind: observability.Lines, Unit: all[0].Unit, Link: all[0].Link}
 	what := strings.TrimPrefix(called(m, all[0].Answer), "the ")
 	if m == observability.Latency && all[0].Percentile != 0 {
 		what = "latency, " + what
@@ -509,7 +509,7 @@ func (c *Crew) top(ctx context.Context, t *dialogue.Turn, m observability.Metric
 	what := called(m, a)
 	first := a.Series[0]
 	d := dialogue.Data{
-		"Short": short(what, m), "Kind": strings.TrimSuffix(kind, "s"), "Of": name, "Namespace": q.Target.Namespace, "Node": q.Node, "Words": words, "Family": a.Family, "Link": a.Link,
+		"Short": short(what, m), "Kind": strings.TrimSuffix(kind, "s"), "Of": name, "Namespace": q.Target.Namespace, "Node": q.Node, "Words": words, "Family": a.Family,
 		"First": first.Name, "FirstIn": first.Labels["namespace"], "FirstSpoken": amount(first.Points[0].Value, a.Unit, m, true), "FirstValue": amount(first.Points[0].Value, a.Unit, m, false),
 		"Second": "", "SecondSpoken": "", "SecondValue": "",
 	}
@@ -535,7 +535,7 @@ func (c *Crew) top(ctx context.Context, t *dialogue.Turn, m observability.Metric
 		}
 		table.Rows = append(table.Rows, row)
 	}
-	ch := &observability.Chart{Title: strings.TrimPrefix(what, "the ") + " by " + strings.TrimSuffix(kind, "s"), Kind: observability.Bars, Unit: a.Unit, Series: a.Series}
+	ch := &observability.Chart{Title: strings.TrimPrefix(what, "the ") + " by " + strings.TrimSuffix(kind, "s"), Kind: observability.Bars, Unit: a.Unit, Series: a.Series, Link: a.Link}
 	r.Blocks = []dialogue.Block{table, {Type: "chart", Title: ch.Title, Chart: ch}}
 	for _, warning := range a.Warnings {
 		r.Text += "\n! " + diagnosis.Clip(warning, 300)

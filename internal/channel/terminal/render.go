@@ -105,6 +105,9 @@ func mood(r dialogue.Reply) string {
 }
 
 func renderBlock(blk dialogue.Block, s style) string {
+	if blk.Chart != nil && blk.Chart.Kind != "line" {
+		return "" // its numbers stand in a table beside
+	}
 	var b strings.Builder
 	if blk.Title != "" {
 		b.WriteString(s.paint(dim, oneLine(blk.Title, s.width)) + "\n")
@@ -168,10 +171,9 @@ func renderTable(blk dialogue.Block, s style) string {
 	return b.String()
 }
 
-// renderChart draws lines over time as a row of blocks each; bars stand in a
-// table beside.
+// renderChart draws lines over time as a row of blocks each.
 func renderChart(blk dialogue.Block, s style) string {
-	if blk.Chart == nil || blk.Chart.Kind != "line" {
+	if blk.Chart == nil {
 		return ""
 	}
 	const width = 48

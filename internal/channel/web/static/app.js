@@ -104,6 +104,13 @@ function chart(data) {
     img.src = URL.createObjectURL(picture);
     img.addEventListener("load", () => URL.revokeObjectURL(img.src));
     box.replaceChildren(img);
+    if (/^https?:\/\//.test(data.link || "")) {
+      const a = el("a", "", "the query");
+      a.href = data.link;
+      a.target = "_blank";
+      a.rel = "noreferrer";
+      box.append(a);
+    }
   }).catch(() => {});
   return box;
 }
