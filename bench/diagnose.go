@@ -120,7 +120,9 @@ func (f faulted) diagnosed(ctx context.Context, env []string, t trial) (v diagno
 	name := filepath.Join(f.keep, t.fault+".json")
 	cmd := exec.CommandContext(ctx, f.bot, "diagnose", "--json", "-n", "shop", "--symptom", string(t.asked()), "--record", name, t.target)
 	var errOut bytes.Buffer
-	cmd.Env, cmd.Stderr = env, &errOut
+	// What is true is asked apart from how fast it is found: on a busy machine
+	// nothing answers within two seconds.
+	cmd.Env, cmd.Stderr = append(slices.Clone(env), "FIRSTMATE_DIAGNOSIS_DEADLINE=40s", "FIRSTMATE_OBSERVABILITY_TIMEOUT=20s"), &errOut
 	b, err := cmd.Output()
 	if e := (*exec.ExitError)(nil); errors.As(err, &e) && e.ExitCode() == 4 && len(b) > 0 {
 		err = nil // not enough evidence is an answer

@@ -34,6 +34,19 @@ part_node() { # 40: needs root
   e2e/node/run.sh 2>/dev/null | sed -n 's/^ *rollout_test.go:[0-9]*: \(.* run [0-9]: .*\)/- \1/p'
 }
 
+part_diagnose() { # 50: half an hour
+  local sandbox prometheus keep
+  sandbox=$(cd sandbox && go run ./build)
+  prometheus=$(cd sandbox && go run ./build prometheus | tail -1)
+  keep=$(mktemp -d)
+  go build -o bin/bot ./cmd/bot
+  echo "## Why is it slow?"
+  echo
+  echo "Made by \`bench/run.sh diagnose\` ($(date -u +%F)): a sandbox for each fault, in which it began eleven minutes before, with a real Prometheus; then the question."
+  echo
+  go run ./bench -diagnose -sandbox "$sandbox" -prometheus "$prometheus" -bot bin/bot -keep "$keep"
+}
+
 parts() { sed -n 's/^part_\([a-z]*\)() { # \([0-9]*\).*/\2-\1/p' "$0"; }
 
 for p in $(parts); do

@@ -58,7 +58,7 @@ func rules() []rule {
 		{RuleHPAMax, 2, perFact(HPA, hpaAtMax), nextMaximum},
 		{RuleRetryStorm, 2, perFact(Calls, retryStorm), fixed(LookAt)},
 		{RulePool, 2, perWorkload(connectionPool), fixed(RaisePool)},
-		{RuleNoisyNeighbour, 2, neighbours, fixed(LimitOther)},
+		{RuleNoisyNeighbour, 2, neighbours, nextNeighbour},
 		{RuleBadReleaseErrors, 2, perWorkload(badReleaseErrors), nextRelease},
 		{RuleBadReleaseLatency, 2, perWorkload(badReleaseLatency), nextRelease},
 		{RuleConfigChange, 2, configChange, nextConfig},
