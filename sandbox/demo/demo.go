@@ -115,7 +115,7 @@ func (d *demo) startSandbox(ctx context.Context) error {
 	err = d.sandbox.read(ctx, limit, func(line string) bool {
 		name, value, ok := strings.Cut(line, "=")
 		switch {
-		case !ok:
+		case !ok, strings.HasSuffix(name, "_PID"):
 		case name == "KUBECONFIG":
 			d.kubeconfig = value
 			d.announce(line)

@@ -63,7 +63,6 @@ func run(names []string) (err error) {
 		}
 		defer s.Stop(0)
 		s.Announce(os.Stdout)
-		fmt.Printf("%s_PID=%d\n", s.Variable(), s.PID)
 	}
 	fmt.Println("READY")
 	<-ctx.Done()

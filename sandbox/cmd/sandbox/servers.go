@@ -140,7 +140,7 @@ func (c *cluster) startServer(ctx context.Context, name string, o server.Options
 		c.servers.all = map[string]*server.Server{}
 	}
 	c.servers.all[name] = s
-	c.say("%s is ready at %s (process %d)", name, s.URL, s.PID)
+	c.say("%s is ready at %s", name, s.URL)
 	// The cluster goes on without it: how firstmate does, somebody may want to see.
 	go func() {
 		select {

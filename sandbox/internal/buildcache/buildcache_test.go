@@ -3,6 +3,7 @@ package buildcache
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +80,51 @@ func TestFlagsStampTheVersionOfGoMod(t *testing.T) {
 		if !strings.Contains(strings.Join(flags, " "), want) {
 			t.Errorf("flags %q do not have %s", flags, want)
 		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	module, err := FindModule()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for names, want := range map[string]string{
+		"loki": "loki", "loki sandbox": "loki sandbox", "servers": "prometheus loki jaeger alertmanager",
+		"all": "sandbox prometheus loki jaeger alertmanager", "nonsense": "",
+	} {
+		found, err := Find(module, strings.Fields(names)...)
+		var got []string
+		for _, t := range found {
+			got = append(got, t.Name)
+		}
+		if strings.Join(got, " ") != want || (err == nil) != (want != "") {
+			t.Errorf("Find(%s) = %v, %v", names, got, err)
+		}
+		for _, target := range found {
+			if files, err := target.sources(os.DirFS(target.Module)); err != nil || len(files) < 2 {
+				t.Errorf("%s is made of %v, %v", target.Name, files, err)
+			} else if _, err := (&Cache{GoVersion: "go1.26"}).Key(target); err != nil {
+				t.Errorf("%s: %v", target.Name, err)
+			}
+		}
+	}
+}
+
+// Where the build fails, what Debian has is taken; where that fails too, both
+// reasons are told.
+func TestOtherwise(t *testing.T) {
+	c, target := testCache(t) // it does not compile
+	target.otherwise = func(_ context.Context, _ *Cache, path string) error {
+		return os.WriteFile(path, []byte("#!/bin/sh"), 0o755)
+	}
+	p, err := c.Build(t.Context(), target)
+	if err != nil || filepath.Base(p) != "sandbox" {
+		t.Fatalf("Build() = %q, %v", p, err)
+	}
+	c, target = testCache(t)
+	target.otherwise = func(context.Context, *Cache, string) error { return os.ErrPermission }
+	if _, err := c.Build(t.Context(), target); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "main") {
+		t.Errorf("Build() = %v", err)
 	}
 }
 

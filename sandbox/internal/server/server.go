@@ -174,8 +174,10 @@ func (s *Server) waitReady(ctx context.Context, url string) error {
 // Variable is how the server's name begins in the environment: PROMETHEUS.
 func (s *Server) Variable() string { return strings.ToUpper(s.Name) }
 
-// Announce prints where the server is, as lines for the environment.
+// Announce prints where the server is and which process, as lines for the
+// environment.
 func (s *Server) Announce(w io.Writer) {
+	fmt.Fprintf(w, "%s_PID=%d\n", s.Variable(), s.PID)
 	fmt.Fprintf(w, "%s_URL=%s\n", s.Variable(), s.URL)
 	if s.OTLP != "" {
 		fmt.Fprintf(w, "%s_OTLP_URL=%s\n", s.Variable(), s.OTLP)
