@@ -4,7 +4,7 @@ GO ?= go
 # Where the linter comes from; the version that .golangci.yml was written for.
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo test test-node unit lint bench generate manifests build sandbox servers postgres
+.PHONY: demo test test-node unit lint bench generate manifests build sandbox servers postgres test-faults
 
 # ARGS=--headless stays up and prints addresses; --pods N adds load.
 demo: sandbox
@@ -37,9 +37,13 @@ unit:
 test: servers postgres
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 15m ./...
-	cd sandbox && $(GO) test -count=1 -timeout 10m -gcflags=all=-dwarf=false ./...
+	cd sandbox && $(GO) test -count=1 -timeout 20m -gcflags=all=-dwarf=false ./...
 	cd deploy/render && $(GO) vet ./...
 	$(MAKE) --no-print-directory lint
+
+# Every fault that shows in traffic, on and off again: a quarter of an hour.
+test-faults: servers
+	cd sandbox && SANDBOX_FAULTS=all $(GO) test -count=1 -timeout 40m -gcflags=all=-dwarf=false -run TestFaults -v ./e2e
 
 # The roll-out under load on a real node; as root, on Linux. Says so where it cannot be.
 test-node: sandbox
