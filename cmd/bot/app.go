@@ -14,6 +14,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/kube"
+	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 	"github.com/firstmate-ops/firstmate/internal/skill"
 	"github.com/firstmate-ops/firstmate/internal/store"
 )
@@ -37,6 +38,7 @@ type app struct {
 	compiled      func() // waits until sentences can be read
 	log           *slog.Logger
 	metrics       *metrics
+	outside       outside
 
 	elector *kube.Elector // nil: this process is the only one
 	notes   chan note     // for other replicas
@@ -83,11 +85,19 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	guard := access.NewGuard(opt.people, rules, st)
+	out, err := c.Observability.outside(log, nil)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	if c.Alerts.on() {
+		out.board = alertmanager.NewBoard(time.Now)
+	}
 	var writer action.Writer
 	if !opt.readOnly {
 		if writer, err = c.GitOps.before(kube.NewWriters(fleet), fleet, log); err != nil {
 			return nil, errors.Join(err, st.Close())
 		}
+		writer = out.before(writer)
 	}
 	patience := action.Patience{Hard: c.Rollouts.StuckAfter, Still: c.Rollouts.StillAfter, Answer: c.Proposals.ExpireAfter, Drain: c.Nodes.DrainFor}
 	ledger := action.NewLedger(st, writer, fleet, guard, patience, log)
@@ -110,7 +120,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	crew.UseMetrics(c.Observability.numbers(numbers, shown))
-	investigation, err := c.investigation(shown, fleet.Cluster(), numbers)
+	investigation, err := c.investigation(shown, fleet.Cluster(), numbers, out)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
@@ -120,6 +130,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	crew.ReadLogs(reading)
+	out.equip(crew, c.Observability)
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
@@ -130,7 +141,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)
 	}
-	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m}
+	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out}
 	if c.Replicas.Lease != "" && opt.replica {
 		home, err := members[0].Connect() // the Lease is in the home cluster
 		if err == nil {

@@ -40,6 +40,7 @@ type Config struct {
 	Nodes         NodesConfig         `yaml:"nodes"`
 	Misses        MissesConfig        `yaml:"misses"`
 	Observability ObservabilityConfig `yaml:"observability"`
+	Alerts        AlertsConfig        `yaml:"alerts"`
 	Diagnosis     DiagnosisConfig     `yaml:"diagnosis"`
 	Log           LogConfig           `yaml:"log"`
 }
@@ -388,6 +389,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Observability.check(); err != nil {
+		return err
+	}
+	if err := c.Alerts.check(); err != nil {
 		return err
 	}
 	if c.Misses.Max < 1 {

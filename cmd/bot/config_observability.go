@@ -19,6 +19,11 @@ type ObservabilityConfig struct {
 	Timeout    time.Duration    `yaml:"timeout" doc:"How long one call to a back-end may take, retries included."`
 	Prometheus PrometheusConfig `yaml:"prometheus" env:"PROMETHEUS_URL"`
 	Logs       LogsConfig       `yaml:"logs"`
+
+	Alertmanager AlertmanagerConfig `yaml:"alertmanager" env:"ALERTMANAGER_URL"`
+	Sentry       SentryConfig       `yaml:"sentry"`
+	Jaeger       JaegerConfig       `yaml:"jaeger" env:"JAEGER_URL"`
+	Tempo        TempoConfig        `yaml:"tempo"`
 }
 
 // BackendConfig is how to reach a back-end, and what it wants to see.
@@ -40,7 +45,7 @@ type PrometheusConfig struct {
 }
 
 func observabilityDefaults() ObservabilityConfig {
-	return ObservabilityConfig{Timeout: backend.DefaultTimeout}
+	return ObservabilityConfig{Timeout: backend.DefaultTimeout, Alertmanager: alertmanagerDefaults()}
 }
 
 func (c ObservabilityConfig) check() error {
@@ -48,6 +53,9 @@ func (c ObservabilityConfig) check() error {
 		return fault.New(fault.Usage, "observability.timeout is a duration like 2s.")
 	}
 	if _, err := prometheus.Expand(c.Prometheus.Families); err != nil {
+		return err
+	}
+	if err := c.checkOutside(); err != nil {
 		return err
 	}
 	_, err := c.backend("Prometheus", c.Prometheus.BackendConfig, nil, nil)

@@ -29,6 +29,10 @@ func (c ObservabilityConfig) backends() []looked {
 	}
 	return []looked{
 		{"Prometheus", c.Prometheus.BackendConfig, "/api/v1/status/buildinfo", inData, "numbers and charts are not there"},
+		{"Alertmanager", c.Alertmanager.BackendConfig, "/api/v2/status", nil, "what fires is known only where its webhook calls, and nothing can be silenced"},
+		{"Sentry", c.Sentry.backend(), "/api/0/organizations/" + c.Sentry.Organization + "/", nil, "errors are not grouped, and roll-outs not marked"},
+		{"Jaeger", c.Jaeger.BackendConfig, "/api/services", nil, "where the time of requests goes is known only with traces"},
+		{"Tempo", c.Tempo.backend(), "/api/status/buildinfo", func(a map[string]any) string { v, _ := a["version"].(string); return v }, "the same"},
 	}
 }
 

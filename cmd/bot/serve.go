@@ -135,6 +135,13 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		}
 		h.Routes(channels)
 	}
+	if c.Alerts.on() {
+		h, err := c.Alerts.webhook(a.outside.board, log)
+		if err != nil {
+			return nil, err
+		}
+		h.Routes(channels)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { probe(w, true) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { probe(w, ready.Load()) })

@@ -52,3 +52,13 @@ type Silence struct {
 	// State is active, pending or expired; "" before it is made.
 	State string `json:"state,omitempty"`
 }
+
+// AlertChange is word that an alert fires, or that it is over.
+type AlertChange struct {
+	Alert    Alert     `json:"alert"`
+	Resolved bool      `json:"resolved,omitempty"`
+	Ended    time.Time `json:"ended,omitzero"`
+	Group    string    `json:"group"` // the alerts that are told of together
+	// Repeated says that this was told before: it still fires, or it was sent twice.
+	Repeated bool `json:"repeated,omitempty"`
+}

@@ -37,6 +37,11 @@ func Loki(t testing.TB) *Server { return serve(t, "loki") }
 // Alertmanager is one without alerts, which tells nobody of any.
 func Alertmanager(t testing.TB) *Server { return serve(t, "alertmanager") }
 
+// AlertmanagerCalling is one that tells a webhook of its alerts.
+func AlertmanagerCalling(t testing.TB, webhook string) *Server {
+	return serve(t, "alertmanager", "-webhook", webhook)
+}
+
 // Jaeger is an empty Jaeger, which keeps traces in memory.
 func Jaeger(t testing.TB) *Server { return serve(t, "jaeger") }
 
@@ -70,7 +75,7 @@ func (s *Server) Stall() (resume func() error, err error) {
 
 // serve starts a server that is stopped with the test. It skips the test,
 // visibly, with -short, and where the server cannot be had.
-func serve(t testing.TB, name string) *Server {
+func serve(t testing.TB, name string, flags ...string) *Server {
 	t.Helper()
 	if testing.Short() {
 		t.Skipf("needs %s: run without -short", name)
@@ -79,7 +84,7 @@ func serve(t testing.TB, name string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := startServer(filepath.Join(root, "sandbox"), name)
+	s, err := startServer(filepath.Join(root, "sandbox"), name, flags...)
 	if errors.Is(err, errUnavailable) {
 		t.Skipf("SKIPPED: %v", err)
 	}
@@ -97,8 +102,8 @@ func serve(t testing.TB, name string) *Server {
 // errUnavailable says that a server can be neither built nor downloaded here.
 var errUnavailable = errors.New("the server cannot be had on this machine")
 
-func startServer(module, name string) (*Server, error) {
-	cmd := exec.Command("go", "run", "./serve", name)
+func startServer(module, name string, flags ...string) (*Server, error) {
+	cmd := exec.Command("go", append(append([]string{"run", "./serve"}, flags...), name)...)
 	cmd.Dir = module
 	var said bytes.Buffer
 	cmd.Stderr = &said

@@ -92,6 +92,7 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 			return err
 		}
 	}
+	r = n.crew.marked(ctx, e, r, n.log)
 	ev := dialogue.Event{Kind: dialogue.EventOutcome, Action: e.ID, Reply: r}
 	return n.push.Push(ctx, e.Conversation, ev, func(s *dialogue.Session) {
 		if offer == nil || s.Waiting() || s.LastAction != e.ID {

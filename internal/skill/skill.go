@@ -80,6 +80,8 @@ type Crew struct {
 	investigation Investigation
 	alerts        Alerts
 	metrics       Metrics
+
+	outside outside
 }
 
 // NewCrew returns the skills over a cluster and a ledger.
@@ -95,9 +97,9 @@ func (c *Crew) Handlers() map[string]dialogue.Handler {
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.orStop(c.deny), "cancel": c.orStop(c.deny), "undo": c.undo, "approve": c.approve,
 		"logs": c.readLogs, "repeat": c.repeat, "help": c.help, "greet": c.greet, "thanks": c.thanks,
-		"alerts_list": c.listAlerts,
-		"metrics":     c.everywhere(c.measure),
+		"metrics": c.everywhere(c.measure),
 	}
+	c.outsideHandlers(h)
 	out := make(map[string]dialogue.Handler, len(h))
 	for name, f := range h {
 		out[name] = f

@@ -3,6 +3,8 @@
 //
 //	go run ./serve prometheus loki jaeger alertmanager
 //
+// With -webhook URL before the names, Alertmanager tells of alerts there.
+//
 // A server that was never built is built first, which takes minutes. On standard
 // output is, once it is ready, where each is, and then READY:
 //
@@ -17,6 +19,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -35,7 +38,13 @@ func main() {
 	}
 }
 
-func run(names []string) (err error) {
+func run(args []string) (err error) {
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	webhook := flags.String("webhook", "", "where Alertmanager tells of alerts")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	names := flags.Args()
 	if len(names) == 0 {
 		return errors.New("name servers: prometheus, loki, jaeger, alertmanager")
 	}
@@ -54,7 +63,7 @@ func run(names []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	for i, name := range names {
-		s, err := server.Start(ctx, name, server.Options{Binary: paths[i], Dir: filepath.Join(dir, name)})
+		s, err := server.Start(ctx, name, server.Options{Binary: paths[i], Dir: filepath.Join(dir, name), Webhook: *webhook})
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil

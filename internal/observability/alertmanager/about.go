@@ -1,6 +1,7 @@
 package alertmanager
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strings"
@@ -116,3 +117,18 @@ func Groups(alerts []observability.Alert) []Group {
 
 // Held reports whether an alert is held back.
 func Held(a observability.Alert) bool { return len(a.SilencedBy)+len(a.InhibitedBy) > 0 }
+
+// Firing lists what fires in a cluster, held back or not: what somebody has
+// acknowledged is there all the same. An alert that names no cluster may be of any.
+func (c *Client) Firing(ctx context.Context, cluster string) ([]observability.Alert, error) {
+	all, err := c.Alerts(ctx, Filter{Silenced: true, Inhibited: true})
+	return inCluster(all, cluster), err
+}
+
+// inCluster drops what another cluster says of itself.
+func inCluster(all []observability.Alert, cluster string) []observability.Alert {
+	return slices.DeleteFunc(all, func(a observability.Alert) bool {
+		of := a.Labels["cluster"]
+		return cluster != "" && of != "" && of != cluster
+	})
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,18 +142,6 @@ func fits(ctx context.Context, wait time.Duration) bool {
 	return !ok || time.Until(end) > wait+wait/2
 }
 
-// retryAfter is how long the back-end asks to be left alone, as seconds or as a date.
-func retryAfter(h http.Header) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil {
-		return time.Duration(min(max(n, 0), 86400)) * time.Second
-	}
-	if at, err := http.ParseTime(v); err == nil {
-		return time.Until(at)
-	}
-	return 0
-}
-
 // idempotent reports whether doing it twice is as doing it once. A POST is so
 // where its sender says so as for net/http: by a header Idempotency-Key, which is
 // not sent where it has no value.
@@ -189,6 +176,9 @@ func (t *transport) once(ctx context.Context, r *http.Request) (*http.Response, 
 	if err != nil {
 		done(t.blame(r.Context(), start, err))
 		return nil, err
+	}
+	if wait := used(resp.Header); wait > 0 {
+		t.hold.Store(time.Now().Add(min(wait, longestHold)).UnixNano())
 	}
 	resp.Body = &body{from: resp.Body, left: t.c.opt.MaxBody, c: t.c, cancel: func(error) {}, done: func(err error) {
 		switch {
