@@ -13,6 +13,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/gate/compare"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 	"github.com/firstmate-ops/firstmate/internal/skill"
@@ -118,6 +119,9 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	numbers, err := c.Observability.prometheus(fleet.Cluster(), log, m.backend)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
+	}
+	if numbers != nil && !opt.oneTurn { // a process that lives for one turn does not stay to watch
+		ledger.Guard(c.Rollouts.guard(compare.New(compare.Parts{Metrics: numbers, Pods: fleet})))
 	}
 	crew.UseMetrics(c.Observability.numbers(numbers, shown))
 	investigation, err := c.investigation(shown, fleet.Cluster(), numbers, out)

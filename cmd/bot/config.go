@@ -89,12 +89,6 @@ type RiskConfig struct {
 	Production []string `yaml:"production" doc:"Names of the namespaces and clusters that are production, as patterns with *. A namespace's label environment or env has the last word."`
 }
 
-// RolloutsConfig is how long a roll-out may stand still.
-type RolloutsConfig struct {
-	StuckAfter time.Duration `yaml:"stuck_after" doc:"How long an image that cannot be pulled or a crash loop is watched before the roll-out is called stuck."`
-	StillAfter time.Duration `yaml:"still_after" doc:"How long nothing may move where Kubernetes has no deadline itself."`
-}
-
 // NodesConfig is how nodes are emptied.
 type NodesConfig struct {
 	DrainFor time.Duration `yaml:"drain_for" doc:"How long a drain goes on trying where disruption budgets do not allow it, from the yes on. What is left then is named."`
@@ -133,7 +127,7 @@ func defaults() Config {
 		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals:     ProposalsConfig{ExpireAfter: action.ProposalLife},
 		Risk:          RiskConfig{Production: []string{"prod", "prod-*", "*-prod", "production", "production-*", "*-production", "live"}},
-		Rollouts:      RolloutsConfig{StuckAfter: 5 * time.Second, StillAfter: 10 * time.Minute},
+		Rollouts:      rolloutsDefaults(),
 		Nodes:         NodesConfig{DrainFor: action.DrainLife},
 		Misses:        MissesConfig{Keep: true, Max: 1000},
 		Log:           LogConfig{Level: "info", Format: "text"},
@@ -403,8 +397,8 @@ func (c Config) check() error {
 	if c.Nodes.DrainFor <= 0 {
 		return fault.New(fault.Usage, "nodes.drain_for is how long a drain goes on trying, a duration like 15m.")
 	}
-	if c.Rollouts.StuckAfter <= 0 || c.Rollouts.StillAfter <= 0 {
-		return fault.New(fault.Usage, "rollouts.stuck_after and rollouts.still_after are durations like 5s.")
+	if err := c.Rollouts.check(); err != nil {
+		return err
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func TestTheExampleIsTheDefaultsAndUpToDate(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if d := defaults(); c.Listen != d.Listen || c.Rollouts != d.Rollouts || c.Log != d.Log {
+		if d := defaults(); c.Listen != d.Listen || !reflect.DeepEqual(c.Rollouts, d.Rollouts) || c.Log != d.Log {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}

@@ -132,9 +132,6 @@ func (l *Ledger) bake(ctx context.Context, e Entry, r Reporter) (Entry, error) {
 	if err != nil {
 		return e, err
 	}
-	if !b.Looked {
-		r.Progress(ctx, e)
-	}
 	looks, stop := l.lookAt(ctx, e)
 	defer stop()
 	watchers := make([]watcher, len(b.Tried))
@@ -147,6 +144,9 @@ func (l *Ledger) bake(ctx context.Context, e Entry, r Reporter) (Entry, error) {
 		over := !time.Now().Before(b.Until)
 		if err := l.measure(ctx, e, normal, over); err != nil {
 			return e, err
+		}
+		if !b.Looked && b.any(gate.Open) {
+			r.Progress(ctx, e)
 		}
 		b.Looked = true
 		if e, err = l.swap(ctx, e, Baking); err != nil { // who asks meanwhile is answered from the journal

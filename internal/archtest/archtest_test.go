@@ -42,7 +42,7 @@ func house() map[string]room {
 				"internal/observability/alertmanager", "internal/observability/sentry", "internal/observability/traces", "internal/silencer", "internal/channel/alerts",
 				"internal/observability/alertmanager", "internal/silencer",
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
-				"internal/dialogue", "internal/export", "internal/fault", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
+				"internal/dialogue", "internal/export", "internal/fault", "internal/gate/compare", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 				"internal/observability/backend", "internal/observability/prometheus",
 				"internal/diagnosis", "internal/diagnosis/collect", "internal/observability", "internal/observability/logs", "internal/observability/podlogs",
 			},
@@ -58,6 +58,10 @@ func house() map[string]room {
 			tests: []string{"internal/observability/backend", "internal/observability/prometheus", "internal/observability/promtest", "internal/sandboxtest"},
 		},
 		"internal/gate": {theirs: []string{"github.com/aclements/go-moremath/"}},
+		"internal/gate/compare": {
+			ours:  []string{"internal/action", "internal/fault", "internal/gate", "internal/kube", "internal/observability", "internal/observability/logs", "internal/observability/prometheus"},
+			tests: []string{"internal/observability/backend", "internal/observability/promtest", "internal/sandboxtest"},
+		},
 
 		"internal/observability/backend": {ours: []string{"internal/fault"}, theirs: []string{"github.com/sony/gobreaker/v2", "golang.org/x/time/rate"}},
 		"internal/observability/prometheus": {
@@ -121,7 +125,7 @@ func house() map[string]room {
 		"e2e/node/hello":               {},
 		"docs/generate":                {ours: []string{"intents"}},
 		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
-		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/postgrestest", "internal/sandboxtest"}},
+		"e2e":                          {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
 	}
 }
 

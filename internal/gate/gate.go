@@ -39,6 +39,8 @@ type Evidence struct {
 	Issues []Note `json:"issues,omitempty"`
 	// Missing are sentences about what could not be asked.
 	Missing []string `json:"missing,omitempty"`
+	// Unseen says that no requests are counted of either.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // Kind is what a verdict comes to.
@@ -52,6 +54,7 @@ const (
 	Doubtful Kind = "doubtful" // its numbers are as good, but it logs or reports what the old one did not
 	Quiet    Kind = "quiet"    // too few requests to tell
 	Blind    Kind = "blind"    // nothing could be measured
+	Unseen   Kind = "unseen"   // nothing is measured of it at all, so that there is nothing to wait for
 
 	Back  Kind = "back"  // gone back, it is as it was before
 	Still Kind = "still" // gone back, it is as bad as it was
@@ -143,6 +146,8 @@ func Decide(e Evidence, over bool) Verdict {
 		v.Why = append(v.Why, Issues)
 	}
 	switch {
+	case v.Kind != Worse && e.Unseen:
+		v.Kind = Unseen
 	case v.Kind == Worse || !over:
 	case len(v.Why) > 0:
 		v.Kind = Doubtful
@@ -170,6 +175,10 @@ func (e Evidence) ending() Kind {
 func Recovered(e Evidence, normal Level, over bool) Verdict {
 	v := e.verdict()
 	const few = 3 // the newest samples that must all be as they should
+	if e.Unseen {
+		v.Kind = Unseen
+		return v
+	}
 	if len(e.New.Errors) < few || e.New.Requests < float64(enoughRequests)/2 {
 		if over {
 			v.Kind = Quiet

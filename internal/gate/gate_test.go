@@ -176,6 +176,8 @@ func TestDecide(t *testing.T) {
 		{"worse and in the log", Evidence{Old: fine, New: side(9, 0.5, 0.2), Logs: []Note{{"boom", 9}}}, false, Worse, []Reason{Errors, Logs}},
 		{"nothing", Evidence{}, true, Quiet, nil},
 		{"nothing to be had", Evidence{Missing: []string{"Prometheus does not answer."}}, true, Blind, nil},
+		{"a worker that nobody sends requests", Evidence{Unseen: true}, false, Unseen, nil},
+		{"a worker that restarts", Evidence{Unseen: true, New: Side{Restarts: 3}}, false, Worse, []Reason{Restarts}},
 		{"latency of nobody", Evidence{Old: Side{Errors: times(20, 0), Requests: 900}, New: Side{Errors: times(20, 0), Requests: 900}}, true, Good, nil},
 	} {
 		v := Decide(tt.e, tt.over)
@@ -209,6 +211,7 @@ func TestRecovered(t *testing.T) {
 		{"nothing was wrong", Evidence{Old: fine, New: fine}, Level{}, false, Calm},
 		{"nobody asks", Evidence{Old: bad}, normal, true, Quiet},
 		{"nobody answers", Evidence{Old: bad, Missing: []string{"x"}}, normal, true, Blind},
+		{"a worker", Evidence{Unseen: true}, Level{}, false, Unseen},
 		{"worse than before", Evidence{Old: fine, New: bad}, Level{}, true, Still},
 	} {
 		if v := Recovered(tt.e, tt.normal, tt.over); v.Kind != tt.want {

@@ -67,8 +67,8 @@ func (c *Crew) canary(ctx context.Context, t *dialogue.Turn, ws []kube.Workload)
 // pair is a canary and the Deployment beside it.
 type pair struct{ canary, beside kube.Workload }
 
-// canaries finds the canaries that a turn is about: of what was named, of what was
-// spoken of, else the only one there is.
+// canaries finds the canaries that a turn is about: of what was named, else as
+// canarySpokenOf says.
 func (c *Crew) canaries(ctx context.Context, t *dialogue.Turn) ([]pair, error) {
 	names := t.Intent.Slots.Targets()
 	if slices.Contains(names, intents.TargetIt) || slices.Contains(names, intents.TargetThem) {
@@ -89,14 +89,15 @@ func (c *Crew) canaries(ctx context.Context, t *dialogue.Turn) ([]pair, error) {
 			return nil, err
 		}
 		if !ok {
-			return nil, c.noCanary(t, ref.Name)
+			return nil, c.noCanary(ctx, t, ref.Name)
 		}
 		out = append(out, p)
 	}
 	return out, nil
 }
 
-// canarySpokenOf finds "the canary": of what was spoken of, else the only one.
+// canarySpokenOf finds "the canary": of what was spoken of, else the only one where
+// names are looked for first.
 func (c *Crew) canarySpokenOf(ctx context.Context, t *dialogue.Turn) ([]pair, error) {
 	for _, s := range t.Session.Targets {
 		ref := kube.Ref{Cluster: s.Cluster, Namespace: s.Namespace, Kind: s.Kind, Name: s.Name}
@@ -104,7 +105,7 @@ func (c *Crew) canarySpokenOf(ctx context.Context, t *dialogue.Turn) ([]pair, er
 			return []pair{p}, err
 		}
 	}
-	ws, err := c.cluster.Find(ctx, kube.Query{Cluster: c.where(t), Namespace: t.Intent.Slots.String("namespace"), Kind: kube.Deployment})
+	ws, err := c.cluster.Find(ctx, kube.Query{Cluster: c.where(t), Namespace: c.namespace(ctx, t), Kind: kube.Deployment})
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func (c *Crew) canarySpokenOf(ctx context.Context, t *dialogue.Turn) ([]pair, er
 	}
 	switch len(all) {
 	case 0:
-		return nil, c.noCanary(t, "")
+		return nil, c.noCanary(ctx, t, "")
 	case 1:
 		return all, nil
 	}
@@ -158,8 +159,8 @@ func (c *Crew) canaryBeside(ctx context.Context, ref kube.Ref) (pair, bool, erro
 	return pair{canary, beside}, ok, nil
 }
 
-func (c *Crew) noCanary(t *dialogue.Turn, name string) error {
-	r, err := t.Reply("canary.none", dialogue.Data{"Name": name, "Namespace": t.Intent.Slots.String("namespace")})
+func (c *Crew) noCanary(ctx context.Context, t *dialogue.Turn, name string) error {
+	r, err := t.Reply("canary.none", dialogue.Data{"Name": name, "Namespace": c.namespace(ctx, t)})
 	if err != nil {
 		return err
 	}

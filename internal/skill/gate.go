@@ -106,7 +106,7 @@ func (c *Crew) verdicts(e action.Entry) (intents.Say, error) {
 			key = "verdict.put_back"
 		case e.Bake.Changed:
 			key = "verdict.changed"
-		case v.Kind == gate.Open: // another one of the same entry ended it
+		case v.Kind == gate.Open, v.Kind == gate.Unseen: // another one of the same entry ended it, or there is nothing to say
 			continue
 		case v.Kind == gate.Quiet && e.Bake.Back:
 			key = "verdict.quiet_back"
@@ -131,7 +131,7 @@ func (c *Crew) verdicts(e action.Entry) (intents.Say, error) {
 		if i > 0 {
 			all.Speech, all.Text = all.Speech+" ", all.Text+" "
 		}
-		all.Speech, all.Text = all.Speech+upper(s.Speech), all.Text+upper(s.Text)
+		all.Speech, all.Text = all.Speech+upper(s.Speech), all.Text+s.Text
 	}
 	return all, err
 }

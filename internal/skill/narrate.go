@@ -110,7 +110,7 @@ func (n *Narrator) Outcome(ctx context.Context, e action.Entry) error {
 func (c *Crew) progress(e action.Entry) (dialogue.Reply, error) {
 	if e.State == action.Baking {
 		say, err := c.watching(e)
-		return dialogue.Reply{Speech: say.Speech, Text: say.Text, Proposal: proposal(e), Outcome: dialogue.OutcomePending}, err
+		return dialogue.Reply{Speech: say.Speech, Text: say.Text, Proposal: proposal(e), Outcome: dialogue.OutcomeDone}, err
 	}
 	s := e.Stuck()
 	for i := range e.Steps {

@@ -159,8 +159,8 @@ func (a *asker) wait(ctx context.Context, action string) (dialogue.Reply, error)
 			case p.err != nil:
 				return dialogue.Reply{}, p.err
 			case p.event.Action != action:
-			case p.event.Kind == dialogue.EventOutcome:
-				return p.event.Reply, nil
+			case p.event.Kind == dialogue.EventOutcome, p.event.Reply.Outcome == dialogue.OutcomeDone:
+				return p.event.Reply, nil // what is done and only being watched is not waited for
 			default:
 				a.progress(p.event.Reply)
 			}

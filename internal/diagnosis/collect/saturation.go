@@ -86,7 +86,7 @@ func limits(s kube.Survey, of func(kube.ContainerDetail) float64) float64 {
 }
 
 func (c saturation) cpu(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.CPU}, w, false)
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.CPU}, w)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -100,13 +100,8 @@ func (c saturation) cpu(ctx context.Context, out *found, n *node, s kube.Survey,
 	}
 }
 
-func (c saturation) throttled(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
-	if !slices.ContainsFunc(s.Pods, func(p kube.PodDetail) bool {
-		return slices.ContainsFunc(p.Containers, func(k kube.ContainerDetail) bool { return k.CPULimit > 0 })
-	}) {
-		return // without a limit nothing holds it back
-	}
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Throttling, By: "container"}, w, false)
+func (c saturation) throttled(ctx context.Context, out *found, n *node, _ kube.Survey, w observability.Window) {
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Throttling, By: "container"}, w)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -121,7 +116,7 @@ func (c saturation) throttled(ctx context.Context, out *found, n *node, s kube.S
 
 // memory looks at each pod: a sum hides the one that is near its limit.
 func (c saturation) memory(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Memory, By: byPod}, w, true)
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Memory, By: byPod}, w)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -210,11 +205,8 @@ func growth(points []observability.Point) (slope float64, at time.Time, ok bool)
 	return (v[len(v)-1] - v[0]) / minutes, p[0].At, true
 }
 
-func (c saturation) disk(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
-	if len(s.Claims) == 0 {
-		return // a container's own disk is its node's
-	}
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Disk}, w, false)
+func (c saturation) disk(ctx context.Context, out *found, n *node, _ kube.Survey, w observability.Window) {
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Disk}, w)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -343,8 +335,6 @@ func poolsOf(all []observability.Series) map[string]pool {
 const (
 	// mostOnNodes is how many nodes are looked at.
 	mostOnNodes = 8
-	// busy is from what part of a node on its use is worth asking whose it is.
-	busy = 0.7
 	// mostNeighbours is how many neighbours of each node are told of.
 	mostNeighbours = 4
 )
@@ -362,7 +352,7 @@ func (c saturation) onNodes(ctx context.Context, out *found, rc *reach, on map[s
 			noise  noise
 		}{{observability.CPU, "cpu", observability.Cores, noise{0.1, 1.3}}, {observability.Memory, "memory", observability.Bytes, noise{64 << 20, 1.2}}} {
 			wg.Go(func() {
-				lines, a, err := c.curve(ctx, Question{Target: observability.Target{Cluster: about.Cluster, Kind: nodeKind, Name: name}, Metric: m.metric}, w, false)
+				lines, a, err := c.curve(ctx, Question{Target: observability.Target{Cluster: about.Cluster, Kind: nodeKind, Name: name}, Metric: m.metric}, w)
 				if out.lacks(err) && len(lines) == 0 {
 					return
 				}
@@ -376,9 +366,7 @@ func (c saturation) onNodes(ctx context.Context, out *found, rc *reach, on map[s
 					e.Limit = &l
 				}
 				out.add(e)
-				if e.Limit == nil || sh.now >= busy**e.Limit || !sh.at.IsZero() {
-					c.neighbours(ctx, out, on[name], about, m.metric, m.name, w)
-				}
+				c.neighbours(ctx, out, on[name], about, m.metric, m.name, w)
 			})
 		}
 		wg.Wait()

@@ -4,6 +4,7 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,8 +33,6 @@ type Client struct {
 
 	mu   sync.Mutex
 	seen map[string]seen
-	// asking are the questions that somebody asks just now; closed when answered.
-	asking map[string]chan struct{}
 }
 
 // Options are what is not about the way there.
@@ -90,6 +89,9 @@ type Question struct {
 	Percentile float64 // of a latency, 99 by default
 	Window     observability.Window
 	Step       time.Duration // between points; 0 is one that suits the window
+	// Rate is the time that each point is about, at its end; 0 is several scrapes,
+	// so that points overlap. Who counts samples wants it to be Step.
+	Rate time.Duration
 	// By tells lines apart: "" is one line, else "pod", "version", "container",
 	// "peer", "node", "namespace", "route" or "code".
 	By string
@@ -119,7 +121,7 @@ func (c *Client) Measure(ctx context.Context, q Question) (Answer, error) {
 		return Answer{}, err
 	}
 	for _, f := range found[:min(len(found), mostTries)] {
-		query := f.query(q.Percentile, rateWindow(q.Window.Length(), q.Step), q.Window.Length())
+		query := f.query(q.Percentile, cmp.Or(q.Rate, rateWindow(q.Window.Length(), q.Step)), q.Window.Length())
 		series, warned, err := c.queryRange(ctx, query, q.Window, q.Step)
 		if err != nil {
 			return Answer{}, err
