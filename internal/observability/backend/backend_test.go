@@ -152,7 +152,7 @@ func TestKilled(t *testing.T) {
 	for range 3 {
 		_, err = get(t.Context(), c)
 	}
-	if !strings.Contains(fault.Say(err), "for a while") {
+	if !strings.Contains(fault.Say(err), "leave it alone for a moment") {
 		t.Errorf("the circuit is not open: %q", fault.Say(err))
 	}
 }

@@ -53,7 +53,7 @@ func (c *Client) Fault(err error) error {
 	case errors.As(err, &f):
 		return err
 	case isOpen(err):
-		return fault.Wrap(err, fault.Unavailable, "%s has not answered for a while, so I do not wait for it now. Check that it runs and that %s.url is right.", o.Name, o.Key)
+		return fault.Wrap(err, fault.Unavailable, "%s does not answer, so I leave it alone for a moment. Check that it runs and that %s.url is right.", o.Name, o.Key)
 	case errors.Is(err, context.Canceled):
 		return fault.Wrap(err, fault.Unavailable, "I stopped waiting for %s.", o.Name)
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
