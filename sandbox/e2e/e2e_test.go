@@ -406,7 +406,8 @@ func TestWrongUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                  "sandbox up [flags]",
 		"fly":               `no command "fly"`,
-		"up --nodes 0":      "--nodes must be",
+		"up --nodes 1001":   "--nodes must be",
+		"up --nodes 0":      "add --empty",
 		"up --pods -1":      "--pods must be",
 		"up here":           `unexpected argument "here"`,
 		"up --unknown-flag": "unknown-flag",
