@@ -249,7 +249,8 @@ func (s *scene) configChanges(w Object) []Evidence {
 		return out
 	}
 	for _, e := range s.about(w, Rollout) {
-		if !newVersion(e) && (strings.Contains(e.Name, "env") || strings.Contains(e.Name, "config") || strings.Contains(e.Name, "other")) {
+		// Limits and probes have rules of their own, which say more.
+		if !newVersion(e) && !strings.Contains(e.Name, "resources") && !strings.Contains(e.Name, "probe") && (strings.Contains(e.Name, "env") || strings.Contains(e.Name, "config") || strings.Contains(e.Name, "other")) {
 			out = append(out, e)
 		}
 	}
