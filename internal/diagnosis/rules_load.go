@@ -151,6 +151,8 @@ func retryStorm(s *scene, e Evidence) *finding {
 	}
 	if m := s.moved(e.Peer, RequestRate); m.up {
 		f.speaks(0.3, m.fact)
+	} else if m.known {
+		f.but(0.2, m.fact) // what is asked so often does not arrive: it fails on the way
 	}
 	// What is called does not answer at all: then asking again is what follows.
 	if d := s.down(e.Peer); d.yes {

@@ -127,6 +127,14 @@ func news(now, before []observability.LogLine, w observability.Window, knownBefo
 			continue
 		}
 		text := p.Example.Message
+		for _, f := range p.Example.Fields { // "charge failed", and because of what
+			switch strings.ToLower(f.Key) {
+			case "err", "error", "error.message", "exception", "cause", "reason", "detail":
+				if !strings.Contains(text, f.Value) {
+					text += ": " + f.Value
+				}
+			}
+		}
 		if p.Example.Stack != "" {
 			text += " " + firstLines(p.Example.Stack, 2)
 		}
