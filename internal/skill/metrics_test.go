@@ -156,7 +156,7 @@ func TestNumbersAreTalkedAbout(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	check("queue of cart", `^Prometheus does not answer, so I leave it alone for a moment`, `observability\.prometheus\.url`)
+	check("cpu of cart", `^Prometheus does not answer, so I leave it alone for a moment`, `observability\.prometheus\.url`)
 	if took := time.Since(start); took > 500*time.Millisecond {
 		t.Errorf("a dead Prometheus held a turn for %v", took)
 	}
