@@ -124,16 +124,16 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		ledger.Guard(c.Rollouts.guard(compare.New(compare.Parts{Metrics: numbers, Pods: fleet})))
 	}
 	crew.UseMetrics(c.Observability.numbers(numbers, shown))
-	investigation, err := c.investigation(shown, fleet.Cluster(), numbers, out)
-	if err != nil {
-		return nil, errors.Join(err, st.Close())
-	}
-	crew.Investigate(investigation)
-	reading, err := c.Observability.logs(shown, log)
+	reading, err := c.Observability.logs(shown, log, m.backend)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	crew.ReadLogs(reading)
+	investigation, err := c.investigation(shown, fleet.Cluster(), numbers, out, reading.Store)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	crew.Investigate(investigation)
 	out.equip(crew, c.Observability)
 	handlers := crew.Handlers()
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())

@@ -18,6 +18,7 @@ import (
 type ObservabilityConfig struct {
 	Timeout    time.Duration    `yaml:"timeout" doc:"How long one call to a back-end may take, retries included."`
 	Prometheus PrometheusConfig `yaml:"prometheus" env:"PROMETHEUS_URL"`
+	Loki       LokiConfig       `yaml:"loki" env:"LOKI_URL"`
 	Logs       LogsConfig       `yaml:"logs"`
 
 	Alertmanager AlertmanagerConfig `yaml:"alertmanager" env:"ALERTMANAGER_URL"`
@@ -59,6 +60,9 @@ func (c ObservabilityConfig) check() error {
 		return err
 	}
 	_, err := c.backend("Prometheus", c.Prometheus.BackendConfig, nil, nil)
+	if err == nil {
+		_, err = c.backend("Loki", c.Loki.withTenant(), nil, nil)
+	}
 	return err
 }
 

@@ -33,6 +33,7 @@ func (c ObservabilityConfig) backends() []looked {
 		{"Sentry", c.Sentry.backend(), "/api/0/organizations/" + c.Sentry.Organization + "/", nil, "errors are not grouped, and roll-outs not marked"},
 		{"Jaeger", c.Jaeger.BackendConfig, "/api/services", nil, "where the time of requests goes is known only with traces"},
 		{"Tempo", c.Tempo.backend(), "/api/status/buildinfo", func(a map[string]any) string { v, _ := a["version"].(string); return v }, "the same"},
+		{"Loki", c.Loki.withTenant(), "/loki/api/v1/status/buildinfo", func(a map[string]any) string { v, _ := a["version"].(string); return v }, "logs are those that the pods still have"},
 	}
 }
 

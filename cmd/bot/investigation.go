@@ -15,9 +15,9 @@ import (
 
 // investigation is how causes are found: in the objects and the logs of the
 // cluster, and in the back-ends that are configured.
-func (c Config) investigation(shown clusters, home string, p *prometheus.Client, out outside) (skill.Investigation, error) {
+func (c Config) investigation(shown clusters, home string, p *prometheus.Client, out outside, kept logs.Source) (skill.Investigation, error) {
 	masker := logs.Masker{Emails: c.Observability.Logs.MaskEmails}
-	sources := collect.Sources{Cluster: shown, PodLogs: podlogs.New(shown, podlogs.Options{Masker: masker})}
+	sources := collect.Sources{Cluster: shown, PodLogs: podlogs.New(shown, podlogs.Options{Masker: masker}), Logs: kept}
 	out.sources(&sources)
 	if p != nil {
 		sources.Metrics = measures{p, home}

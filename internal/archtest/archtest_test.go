@@ -44,7 +44,7 @@ func house() map[string]room {
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
 				"internal/dialogue", "internal/export", "internal/fault", "internal/gate/compare", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 				"internal/observability/backend", "internal/observability/prometheus",
-				"internal/diagnosis", "internal/diagnosis/collect", "internal/observability", "internal/observability/logs", "internal/observability/podlogs",
+				"internal/diagnosis", "internal/diagnosis/collect", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/observability/loki",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 			tests:  []string{"internal/sandboxtest"},
@@ -87,6 +87,8 @@ func house() map[string]room {
 		"internal/observability/sentry": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend", "internal/observability/logs"}, tests: []string{"internal/observability/sentry/sentrytest"}},
 
 		"internal/observability/sentry/sentrytest": {theirs: []string{"github.com/getkin/kin-openapi/"}},
+
+		"internal/observability/loki": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend", "internal/observability/logs"}, theirs: []string{"github.com/gorilla/websocket"}, tests: []string{"internal/sandboxtest"}},
 
 		"internal/store": {
 			ours:   []string{"internal/audit", "internal/fault"},

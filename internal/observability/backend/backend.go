@@ -130,17 +130,27 @@ func network(o Options) (http.RoundTripper, error) {
 	}
 	t := def.Clone()
 	t.MaxIdleConnsPerHost = 16 // a diagnosis asks a dozen things at once
-	if len(o.CA) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(o.CA) {
-			return nil, fault.New(fault.Usage, "%s.ca_file holds no certificate in PEM.", o.Key)
-		}
-		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	trust, err := trusted(o)
+	if err != nil {
+		return nil, err
 	}
+	t.TLSClientConfig = trust
 	return t, nil
+}
+
+// trusted is the authorities to trust beside the system's; nil for these alone.
+func trusted(o Options) (*tls.Config, error) {
+	if len(o.CA) == 0 {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(o.CA) {
+		return nil, fault.New(fault.Usage, "%s.ca_file holds no certificate in PEM.", o.Key)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 // Name is what the back-end is called aloud.
@@ -172,6 +182,10 @@ func (c *Client) Header() http.Header {
 	c.authenticate(r)
 	return r.Header
 }
+
+// TLS is whom to trust, for a connection that is not made by HTTP; nil is the
+// system's authorities alone.
+func (c *Client) TLS() (*tls.Config, error) { return trusted(c.opt) }
 
 // URL is an address below the back-end's.
 func (c *Client) URL(path string, query url.Values) *url.URL {
