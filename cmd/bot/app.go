@@ -121,7 +121,11 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	if numbers != nil && !opt.oneTurn { // a process that lives for one turn does not stay to watch
-		ledger.Guard(c.Rollouts.guard(compare.New(compare.Parts{Metrics: numbers, Pods: fleet})))
+		kept, err := c.Observability.loki(fleet, log, m.backend) // the watch is nobody's, so it sees all
+		if err != nil {
+			return nil, errors.Join(err, st.Close())
+		}
+		ledger.Guard(c.Rollouts.guard(compare.New(compare.Parts{Metrics: numbers, Pods: fleet, Logs: kept, Issues: out.fresh()})))
 	}
 	crew.UseMetrics(c.Observability.numbers(numbers, shown))
 	reading, err := c.Observability.logs(shown, log, m.backend)

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/channel/alerts"
 	"github.com/firstmate-ops/firstmate/internal/diagnosis/collect"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/gate/compare"
+	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 	"github.com/firstmate-ops/firstmate/internal/observability/sentry"
 	"github.com/firstmate-ops/firstmate/internal/observability/traces"
@@ -181,5 +186,20 @@ func (o outside) sources(s *collect.Sources) {
 	}
 	if o.traces != nil {
 		s.Traces = o.traces
+	}
+}
+
+// fresh asks for the errors that came up first in a release of a workload, or
+// came back with it; nil where Sentry is not configured.
+func (o outside) fresh() compare.Issues {
+	if o.sentry == nil {
+		return nil
+	}
+	return func(ctx context.Context, t observability.Target, release string, since time.Time) ([]observability.Issue, error) {
+		all, err := o.sentry.Since(ctx, t, since)
+		// The old version may go on to make new errors of its own.
+		return slices.DeleteFunc(all, func(i observability.Issue) bool {
+			return i.FirstRelease != "" && !i.Regressed && !strings.HasSuffix(i.FirstRelease, strings.TrimPrefix(release, "v"))
+		}), err
 	}
 }
