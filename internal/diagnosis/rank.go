@@ -115,7 +115,7 @@ func Rank(c Case) Verdict {
 	switch {
 	case len(v.Causes) > 0:
 		v.Outcome, v.Since = Found, v.Causes[0].Since
-	case len(v.Shows) == 0 && (well || s.fine()):
+	case len(v.Shows) == 0 && !c.late(fromObjects) && (well || s.fine() && !c.late(fromTraffic)):
 		v.Outcome = Nothing
 	default:
 		v.Outcome = Unclear
@@ -125,6 +125,17 @@ func Rank(c Case) Verdict {
 	}
 	v.Missing = s.missing(v)
 	return v
+}
+
+// The collectors without whose answer nothing is called well.
+const (
+	fromObjects = "kubernetes"
+	fromTraffic = "traffic"
+)
+
+// late reports whether a collector did not find all in time.
+func (c Case) late(collector string) bool {
+	return slices.ContainsFunc(c.Missing, func(m Missing) bool { return m.Collector == collector && m.Late })
 }
 
 // findings asks every rule, weighs what holds for all, and sorts.

@@ -71,7 +71,11 @@ func missingConfig(s *scene, w Object) *finding {
 	}
 	for _, e := range s.of(w, LogPattern) {
 		if len(crashes) > 0 && saysMissing(e.Text) && !saysDNS(e.Text) {
-			f.speaks(0.5, e).from(e.At)
+			weight := 0.5
+			if e.Name == "fatal" {
+				weight = 0.7 // a program's last word
+			}
+			f.speaks(weight, e).from(e.At)
 			f.Detail = cmp.Or(f.Detail, variable(e.Text))
 		}
 	}

@@ -196,23 +196,46 @@ func (f *found) lacks(err error) bool {
 	return true
 }
 
+// until does a collector's work and gives what it found; at the deadline, what
+// was found until then. Work that does not heed its context is left behind.
+func (f *found) until(ctx context.Context, work func()) ([]diagnosis.Evidence, error) {
+	done := make(chan any, 1)
+	go func() {
+		defer func() { done <- recover() }()
+		work()
+	}()
+	select {
+	case p := <-done:
+		if p != nil {
+			panic(p) // for who asked this collector
+		}
+	case <-ctx.Done():
+		// What failed meanwhile mostly failed for want of time.
+		f.mu.Lock()
+		f.errs = []error{fault.Wrap(ctx.Err(), fault.Unavailable, "Not all that I asked for came in time.")}
+		f.mu.Unlock()
+	}
+	return f.give()
+}
+
 // give is what a collector returns. Several errors are one sentence after
 // another.
 func (f *found) give() ([]diagnosis.Evidence, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	list := slices.Clone(f.list) // somebody late may still add to it
 	switch len(f.errs) {
 	case 0:
-		return f.list, nil
+		return list, nil
 	case 1:
-		return f.list, f.errs[0]
+		return list, f.errs[0]
 	}
 	var say []string
 	for _, e := range f.errs {
 		say = append(say, fault.Say(e))
 	}
 	slices.Sort(say)
-	return f.list, fault.Wrap(errors.Join(f.errs...), fault.KindOf(f.errs[0]), "%s", strings.Join(say, " "))
+	return list, fault.Wrap(errors.Join(f.errs...), fault.KindOf(f.errs[0]), "%s", strings.Join(say, " "))
 }
 
 // textLimit bounds text of workloads, in characters.

@@ -29,20 +29,31 @@ func (c objects) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.
 	if r.Target.Kind == nodeKind {
 		return c.node(ctx, r)
 	}
-	// The target's own survey does not wait for the way to be found.
+	return out.until(ctx, func() { c.collect(ctx, out, r) })
+}
+
+func (c objects) collect(ctx context.Context, out *found, r diagnosis.Request) {
+	// What is asked about does not wait for the way to be found.
 	var wg sync.WaitGroup
-	if start, err := c.start(ctx, r); err == nil {
-		for _, w := range start {
-			wg.Go(func() { _, _ = c.survey(ctx, w) }) // asked for again below, where its error counts
-		}
+	var mu sync.Mutex
+	told := map[kube.Ref]bool{}
+	for _, n := range c.ahead(ctx, r) {
+		wg.Go(func() {
+			if s, err := c.survey(ctx, n.workload); err == nil { // else it is noted below
+				out.add(alone(s, r.Window)...)
+				mu.Lock()
+				told[n.workload.Ref] = true
+				mu.Unlock()
+			}
+		})
 	}
 	rc, err := c.reach(ctx, r)
 	wg.Wait()
 	if err != nil {
-		return nil, err
+		out.lacks(err)
+		return
 	}
 	var missing []string
-	var mu sync.Mutex
 	talk := map[kube.Ref]map[kube.Ref]bool{}
 	for _, n := range rc.nodes {
 		for _, e := range n.calls {
@@ -64,7 +75,11 @@ func (c objects) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.
 		if out.lacks(err) {
 			return
 		}
-		out.add(of(s, r.Window, talk)...)
+		if told[n.workload.Ref] {
+			out.add(network(s, r.Window, talk)...)
+		} else {
+			out.add(of(s, r.Window, talk)...)
+		}
 		out.add(c.lastWords(ctx, s, r.Window)...)
 		mu.Lock()
 		defer mu.Unlock()
@@ -95,7 +110,6 @@ func (c objects) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.
 		slices.Sort(missing)
 		out.lacks(fault.New(fault.Forbidden, "I could not see all of the cluster: %s.", strings.Join(missing, "; ")))
 	}
-	return out.give()
 }
 
 // node looks at a node that is asked about, by way of what runs on it.
@@ -124,7 +138,12 @@ func (c objects) node(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evi
 
 // of is what a survey says, as evidence. It asks nobody.
 func of(s kube.Survey, win observability.Window, talk map[kube.Ref]map[kube.Ref]bool) []diagnosis.Evidence {
-	return slices.Concat(changes(s, win), pods(s, win), needs(s, win), network(s, win, talk), nodes(s, win))
+	return append(alone(s, win), network(s, win, talk)...)
+}
+
+// alone is that part of it for which it does not matter who talks to whom.
+func alone(s kube.Survey, win observability.Window) []diagnosis.Evidence {
+	return slices.Concat(changes(s, win), pods(s, win), needs(s, win), nodes(s, win))
 }
 
 // recent reports whether something happened within a window or shortly before.
@@ -174,9 +193,10 @@ func lastOf(ctx context.Context, src logs.Source, q logs.Query) string {
 		if l.Message == "" {
 			continue
 		}
-		all = append(all, l.Message)
+		text := because(l)
+		all = append(all, text)
 		if logs.AtLeast(l.Level, observability.LevelError) {
-			grave = append(grave, l.Message)
+			grave = append(grave, text)
 		}
 	}
 	if len(grave) > 0 {

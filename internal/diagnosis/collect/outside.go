@@ -94,9 +94,13 @@ const mostIssues = 5
 // Collect asks for the target and what it calls directly.
 func (c issues) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evidence, error) {
 	out := &found{source: "sentry"}
+	return out.until(ctx, func() { c.collect(ctx, out, r) })
+}
+
+func (c issues) collect(ctx context.Context, out *found, r diagnosis.Request) {
 	rc, err := c.reach(ctx, r)
 	if err != nil {
-		return nil, nil // the collector of objects says what is wrong
+		return // the collector of objects says what is wrong
 	}
 	each(rc.nodes, func(n *node) {
 		if !n.inside() || n.hop < 0 || n.hop > 1 {
@@ -126,7 +130,6 @@ func (c issues) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.E
 			out.add(e)
 		}
 	})
-	return out.give()
 }
 
 // traced looks where the time of the target's requests is spent.

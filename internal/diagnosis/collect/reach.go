@@ -123,6 +123,20 @@ func (l *look) start(ctx context.Context, r diagnosis.Request) ([]kube.Workload,
 	return all[:min(len(all), most)], nil
 }
 
+// ahead are the workloads that the question is about, before the way from them
+// is known: the same that reach has first, without their calls.
+func (l *look) ahead(ctx context.Context, r diagnosis.Request) []*node {
+	all, err := l.start(ctx, r)
+	if err != nil {
+		return nil // the collector of objects says what is wrong
+	}
+	var out []*node
+	for _, w := range all {
+		out = append(out, &node{object: object(w.Ref), workload: w, target: targetOf(w)})
+	}
+	return out
+}
+
 const nodeKind = "Node"
 
 // walker finds the way.

@@ -41,9 +41,13 @@ func (c said) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evi
 	if src == nil {
 		src, out.source = c.PodLogs, "logs"
 	}
+	return out.until(ctx, func() { c.collect(ctx, out, src, r) })
+}
+
+func (c said) collect(ctx context.Context, out *found, src logs.Source, r diagnosis.Request) {
 	rc, err := c.reach(ctx, r)
 	if err != nil {
-		return nil, nil // the collector of objects says what is wrong
+		return // the collector of objects says what is wrong
 	}
 	read := 0
 	var do []*node
@@ -77,7 +81,6 @@ func (c said) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evi
 			out.add(e)
 		}
 	})
-	return out.give()
 }
 
 // lines reads what is grave enough. What was read before an error counts.
@@ -126,15 +129,7 @@ func news(now, before []observability.LogLine, w observability.Window, knownBefo
 		default:
 			continue
 		}
-		text := p.Example.Message
-		for _, f := range p.Example.Fields { // "charge failed", and because of what
-			switch strings.ToLower(f.Key) {
-			case "err", "error", "error.message", "exception", "cause", "reason", "detail":
-				if !strings.Contains(text, f.Value) {
-					text += ": " + f.Value
-				}
-			}
-		}
+		text := because(p.Example)
 		if p.Example.Stack != "" {
 			text += " " + firstLines(p.Example.Stack, 2)
 		}
@@ -166,6 +161,21 @@ func news(now, before []observability.LogLine, w observability.Window, knownBefo
 		list = append(list, c.Evidence)
 	}
 	return list
+}
+
+// because is what a line says, with what it gives as the reason: "charge failed",
+// and of what.
+func because(l observability.LogLine) string {
+	text := l.Message
+	for _, f := range l.Fields {
+		switch strings.ToLower(f.Key) {
+		case "err", "error", "error.message", "exception", "cause", "reason", "detail":
+			if !strings.Contains(text, f.Value) {
+				text += ": " + f.Value
+			}
+		}
+	}
+	return text
 }
 
 // earliest is when the first of lines was written.

@@ -27,14 +27,52 @@ func (saturation) Name() string { return "saturation" }
 // Collect measures.
 func (c saturation) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evidence, error) {
 	out := &found{source: fromPrometheus}
+	return out.until(ctx, func() { c.collect(ctx, out, r) })
+}
+
+func (c saturation) collect(ctx context.Context, out *found, r diagnosis.Request) {
+	// What is asked about, and its nodes, do not wait for the way to be found.
+	ahead := c.ahead(ctx, r)
+	var first sync.WaitGroup
+	first.Go(func() { c.weigh(ctx, out, ahead, r.Window, nil) })
+	defer first.Wait()
 	rc, err := c.reach(ctx, r)
 	if err != nil {
-		return nil, nil // the collector of objects says what is wrong
+		return // the collector of objects says what is wrong
 	}
+	c.weigh(ctx, out, rc.nodes, r.Window, ahead)
+}
+
+// weigh measures workloads and the nodes that they are on, without those that
+// were measured before.
+func (c saturation) weigh(ctx context.Context, out *found, all []*node, w observability.Window, before []*node) {
 	on := map[string][]kube.Neighbour{}
+	known := map[string]bool{}
 	var mu sync.Mutex
-	each(rc.nodes, func(n *node) {
-		if !n.inside() || n.hop < 0 {
+	place := func(s kube.Survey) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, p := range s.Pods {
+			if p.Node != "" && on[p.Node] == nil {
+				on[p.Node] = []kube.Neighbour{}
+			}
+		}
+		for _, nb := range s.Neighbours {
+			if !slices.Contains(on[nb.Node], nb) {
+				on[nb.Node] = append(on[nb.Node], nb)
+			}
+		}
+	}
+	for _, n := range before {
+		if s, err := c.survey(ctx, n.workload); err == nil {
+			for _, p := range s.Pods {
+				known[p.Node] = true
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	each(all, func(n *node) {
+		if !n.inside() || n.hop < 0 || slices.ContainsFunc(before, func(b *node) bool { return b.workload.Ref == n.workload.Ref }) {
 			return
 		}
 		s, err := c.survey(ctx, n.workload)
@@ -42,29 +80,19 @@ func (c saturation) Collect(ctx context.Context, r diagnosis.Request) ([]diagnos
 			return
 		}
 		if n.hop <= 1 {
-			mu.Lock()
-			for _, p := range s.Pods {
-				if p.Node != "" && on[p.Node] == nil {
-					on[p.Node] = []kube.Neighbour{}
-				}
-			}
-			for _, nb := range s.Neighbours {
-				if !slices.Contains(on[nb.Node], nb) {
-					on[nb.Node] = append(on[nb.Node], nb)
-				}
-			}
-			mu.Unlock()
+			place(s)
 		}
-		var wg sync.WaitGroup
 		for _, f := range []func(context.Context, *found, *node, kube.Survey, observability.Window){c.cpu, c.throttled, c.memory, c.pools, c.disk} {
-			wg.Go(func() { f(ctx, out, n, s, r.Window) })
+			wg.Go(func() { f(ctx, out, n, s, w) })
 		}
-		wg.Wait()
 	})
-	if len(rc.nodes) > 0 {
-		c.onNodes(ctx, out, rc, on, r.Window)
+	for name := range known {
+		delete(on, name)
 	}
-	return out.give()
+	if len(on) > 0 {
+		c.onNodes(ctx, out, all[0].object.Cluster, on, w)
+	}
+	wg.Wait()
 }
 
 // limits sums what the pods of a workload may use, 0 where one may use all.
@@ -340,10 +368,10 @@ const (
 )
 
 // onNodes looks at the nodes of the target's pods and what else uses them.
-func (c saturation) onNodes(ctx context.Context, out *found, rc *reach, on map[string][]kube.Neighbour, w observability.Window) {
+func (c saturation) onNodes(ctx context.Context, out *found, cluster string, on map[string][]kube.Neighbour, w observability.Window) {
 	names := sorted(on)
 	each(names[:min(len(names), mostOnNodes)], func(name string) {
-		about := diagnosis.Object{Cluster: rc.nodes[0].object.Cluster, Kind: nodeKind, Name: name}
+		about := diagnosis.Object{Cluster: cluster, Kind: nodeKind, Name: name}
 		var wg sync.WaitGroup
 		for _, m := range []struct {
 			metric observability.Metric

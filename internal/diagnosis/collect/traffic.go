@@ -63,19 +63,13 @@ const (
 // Collect measures.
 func (c traffic) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evidence, error) {
 	out := &found{source: fromPrometheus}
-	rc, err := c.reach(ctx, r)
-	if err != nil {
-		return nil, nil // the collector of objects says what is wrong
-	}
-	for _, err := range rc.missing {
-		out.lacks(err)
-	}
+	return out.until(ctx, func() { c.collect(ctx, out, r) })
+}
+
+func (c traffic) collect(ctx context.Context, out *found, r diagnosis.Request) {
 	var mu sync.Mutex
-	hurt := map[*node]bool{}
-	each(rc.nodes, func(n *node) {
-		if !n.inside() {
-			return
-		}
+	hurt := map[kube.Ref]bool{}
+	serves := func(n *node) {
 		var wg sync.WaitGroup
 		for _, m := range ofServers() {
 			wg.Go(func() {
@@ -86,24 +80,56 @@ func (c traffic) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.
 				out.add(e)
 				if m.metric != observability.RequestRate && !e.At.IsZero() && *e.Value > *e.Before {
 					mu.Lock()
-					hurt[n] = true
+					hurt[n.workload.Ref] = true
 					mu.Unlock()
 				}
 			})
+		}
+		wg.Wait()
+	}
+	// What is asked about does not wait for the way to be found.
+	ahead := c.ahead(ctx, r)
+	var first sync.WaitGroup
+	first.Go(func() {
+		each(ahead, func(n *node) {
+			serves(n)
+			if len(ahead) == 1 {
+				c.apart(ctx, out, n, r.Window)
+			}
+		})
+	})
+	defer first.Wait()
+	rc, err := c.reach(ctx, r)
+	if err != nil {
+		return // the collector of objects says what is wrong
+	}
+	for _, err := range rc.missing {
+		out.lacks(err)
+	}
+	early := func(n *node) bool {
+		return slices.ContainsFunc(ahead, func(a *node) bool { return a.workload.Ref == n.workload.Ref })
+	}
+	each(rc.nodes, func(n *node) {
+		if !n.inside() {
+			return
+		}
+		var wg sync.WaitGroup
+		if !early(n) {
+			wg.Go(func() { serves(n) })
 		}
 		if len(n.calls) > 0 || n.hop >= 0 {
 			wg.Go(func() { c.calls(ctx, out, n, r.Window) })
 		}
 		wg.Wait()
 	})
+	first.Wait()
 	// Is it only the new version, one pod, one node? That is asked where
 	// something is off, and of the target.
 	each(rc.nodes, func(n *node) {
-		if n.inside() && (hurt[n] || n.hop == 0 && rc.asked == 1) {
+		if n.inside() && hurt[n.workload.Ref] && (len(ahead) != 1 || !early(n)) {
 			c.apart(ctx, out, n, r.Window)
 		}
 	})
-	return out.give()
 }
 
 // curve asks for a line over a window and its past: the past with a rate over
