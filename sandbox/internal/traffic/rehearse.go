@@ -64,6 +64,12 @@ func (g *Generator) Rehearse(ctx context.Context, ago time.Duration, f func(cont
 		}
 	}()
 	err := f(ctx)
+	// Controllers have not had their say yet of what f changed: whom a Service
+	// chooses is known a moment after its selector.
+	select {
+	case <-ctx.Done():
+	case <-time.After(afterwards):
+	}
 	cancel()
 	<-done
 	g.mu.Lock()
@@ -76,6 +82,9 @@ func (g *Generator) Rehearse(ctx context.Context, ago time.Duration, f func(cont
 	g.meter.m = g.model
 	return err
 }
+
+// afterwards is how long controllers take, as a rule.
+const afterwards = 2 * time.Second
 
 // stage adds a scene to the script if something is not as it was.
 func (g *Generator) stage(now time.Time) {
