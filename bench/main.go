@@ -38,10 +38,11 @@ func main() {
 	only := flag.Bool("recogniser", false, "score and measure the recogniser, without a cluster")
 	faults := flag.Bool("diagnose", false, "start a sandbox with each of its faults, the named ones or all, and ask why")
 	prometheus := flag.String("prometheus", "", "with -diagnose: the Prometheus binary")
+	loki := flag.String("loki", "", "with -diagnose: the Loki binary; without, logs are read from the pods")
 	keep := flag.String("keep", "", "with -diagnose: where to keep the evidence")
 	flag.Parse()
 	if *faults {
-		f := faulted{sandbox: *sandbox, prometheus: *prometheus, bot: *bot, ago: "11m", keep: *keep}
+		f := faulted{sandbox: *sandbox, prometheus: *prometheus, loki: *loki, bot: *bot, ago: "11m", keep: *keep}
 		if err := diagnoses(context.Background(), os.Stdout, f, flag.Args()); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
@@ -208,6 +209,7 @@ func (b *bench) kubectl(args ...string) (string, error) {
 // reply is what the measurements read of an answer.
 type reply struct {
 	Text     string
+	Speech   string
 	Proposal *struct{ ID string }
 	Outcome  string
 	Fault    string

@@ -34,17 +34,18 @@ part_node() { # 40: needs root
   e2e/node/run.sh 2>/dev/null | sed -n 's/^ *rollout_test.go:[0-9]*: \(.* run [0-9]: .*\)/- \1/p'
 }
 
-part_diagnose() { # 50: half an hour
-  local sandbox prometheus keep
+part_diagnose() { # 50: twenty minutes
+  local sandbox prometheus loki keep
   sandbox=$(cd sandbox && go run ./build)
   prometheus=$(cd sandbox && go run ./build prometheus | tail -1)
+  loki=$(cd sandbox && go run ./build loki | tail -1)
   keep=$(mktemp -d)
   go build -o bin/bot ./cmd/bot
   echo "## Why is it slow?"
   echo
-  echo "Made by \`bench/run.sh diagnose\` ($(date -u +%F)): a sandbox for each fault, in which it began eleven minutes before, with a real Prometheus; then the question."
+  echo "Made by \`bench/run.sh diagnose\` ($(date -u +%F)): a sandbox for each fault, in which it began eleven minutes before, with a real Prometheus and a real Loki; then the question, to \`bot diagnose\` (the verdict) and to a \`bot serve\` that runs (the turn), within the deadline that is configured by default, 2 s."
   echo
-  go run ./bench -diagnose -sandbox "$sandbox" -prometheus "$prometheus" -bot bin/bot -keep "$keep"
+  go run ./bench -diagnose -sandbox "$sandbox" -prometheus "$prometheus" -loki "$loki" -bot bin/bot -keep "$keep"
 }
 
 parts() { sed -n 's/^part_\([a-z]*\)() { # \([0-9]*\).*/\2-\1/p' "$0"; }

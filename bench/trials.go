@@ -1,35 +1,41 @@
 package main
 
-import "github.com/firstmate-ops/firstmate/internal/diagnosis"
+import (
+	"time"
 
-// trials are the sandbox's faults, and what a person would have to find.
+	"github.com/firstmate-ops/firstmate/internal/diagnosis"
+)
+
+// trials are the sandbox's faults, and what a person would have to find. What
+// that person would ask is the sandbox's to say.
 func trials() []trial {
 	rules := func(r ...string) []string { return r }
+	about := rules
 	return []trial{
-		{fault: "none", target: "checkout", symptom: "slow"},
-		{fault: "slow-database", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleSlowDependency), about: []string{"postgres"}},
-		{fault: "slow-callee", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleSlowDependency)},
-		{fault: "bad-release-errors", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleBadReleaseErrors), about: []string{"checkout"}},
-		{fault: "bad-release-latency", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleBadReleaseLatency), about: []string{"checkout"}},
-		{fault: "innocent-release", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleSlowDependency), spare: "checkout"},
-		{fault: "memory-leak", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleOOM)},
-		{fault: "cpu-limit", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleCPULimit)},
-		{fault: "hpa-max", target: "search", symptom: "slow", rules: rules(diagnosis.RuleHPAMax)},
-		{fault: "traffic-spike", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleTrafficSpike)},
-		{fault: "noisy-neighbour", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleNoisyNeighbour)},
-		{fault: "node-down", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleNodeDown)},
-		{fault: "image-typo", target: "checkout", symptom: "not starting", rules: rules(diagnosis.RuleImagePull)},
-		{fault: "missing-env", target: "checkout", symptom: "crashing", rules: rules(diagnosis.RuleMissingConfig)},
-		{fault: "strict-probe", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleProbe)},
-		{fault: "wrong-selector", target: "checkout", symptom: "down", rules: rules(diagnosis.RuleSelector)},
-		{fault: "wrong-port", target: "checkout", symptom: "down", rules: rules(diagnosis.RulePort)},
-		{fault: "pvc-unbound", target: "postgres", symptom: "pending", rules: rules(diagnosis.RuleVolume)},
-		{fault: "quota", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleQuota)},
-		{fault: "network-policy", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleNetworkPolicy)},
-		{fault: "dns", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleDNS)},
-		{fault: "cert-expired", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleCertificate)},
-		{fault: "retry-storm", target: "checkout", symptom: "slow", rules: rules(diagnosis.RuleRetryStorm)},
-		{fault: "connection-pool", target: "checkout", symptom: "failing", rules: rules(diagnosis.RulePool)},
-		{fault: "config-change", target: "checkout", symptom: "failing", rules: rules(diagnosis.RuleConfigChange)},
+		{fault: "none"},
+		{fault: "slow-database", rules: rules(diagnosis.RuleSlowDependency), about: about("postgres")},
+		{fault: "slow-callee", rules: rules(diagnosis.RuleSlowDependency), about: about("catalog")},
+		{fault: "bad-release-errors", rules: rules(diagnosis.RuleBadReleaseErrors), about: about("checkout")},
+		{fault: "bad-release-latency", rules: rules(diagnosis.RuleBadReleaseLatency), about: about("checkout")},
+		{fault: "innocent-release", rules: rules(diagnosis.RuleSlowDependency), about: about("payments-api"), spare: "checkout"},
+		{fault: "memory-leak", rules: rules(diagnosis.RuleOOM), about: about("checkout")},
+		{fault: "cpu-limit", rules: rules(diagnosis.RuleCPULimit), about: about("checkout")},
+		{fault: "hpa-max", rules: rules(diagnosis.RuleHPAMax), about: about("search")},
+		{fault: "traffic-spike", rules: rules(diagnosis.RuleTrafficSpike), about: about("checkout", "gateway")},
+		{fault: "noisy-neighbour", rules: rules(diagnosis.RuleNoisyNeighbour), spare: "checkout"},
+		{fault: "node-down", rules: rules(diagnosis.RuleNodeDown), about: about("node-"), shows: 70 * time.Second},
+		{fault: "image-typo", rules: rules(diagnosis.RuleImagePull), about: about("checkout")},
+		{fault: "missing-env", rules: rules(diagnosis.RuleMissingConfig), about: about("checkout")},
+		{fault: "strict-probe", rules: rules(diagnosis.RuleProbe), about: about("checkout")},
+		{fault: "wrong-selector", rules: rules(diagnosis.RuleSelector), about: about("checkout")},
+		{fault: "wrong-port", rules: rules(diagnosis.RulePort), about: about("checkout")},
+		{fault: "pvc-unbound", rules: rules(diagnosis.RuleVolume), about: about("search")},
+		{fault: "quota", rules: rules(diagnosis.RuleQuota), about: about("shop-budget")},
+		{fault: "network-policy", rules: rules(diagnosis.RuleNetworkPolicy), about: about("checkout-ingress")},
+		{fault: "dns", rules: rules(diagnosis.RuleDNS), about: about("kube-dns", "coredns")},
+		{fault: "cert-expired", rules: rules(diagnosis.RuleCertificate), about: about("payments-api")},
+		{fault: "retry-storm", rules: rules(diagnosis.RuleRetryStorm)},
+		{fault: "connection-pool", rules: rules(diagnosis.RulePool), about: about("checkout")},
+		{fault: "config-change", rules: rules(diagnosis.RuleConfigChange), about: about("checkout-settings")},
 	}
 }
