@@ -71,7 +71,9 @@ func shared[T any](ctx context.Context, s *shares, key string, ask func(context.
 	return v, err
 }
 
-// cached says that the API server's own cache will do for an answer.
+// cached says that the API server's own cache will do for an answer: for what
+// there may be much of. Services, policies and quotas are few, and are read as
+// they are, also right after somebody changed them.
 func cached() metav1.ListOptions { return metav1.ListOptions{ResourceVersion: "0"} }
 
 func (r *Reader) sharedDeployments(ctx context.Context, ns string) ([]appsv1.Deployment, error) {
@@ -90,28 +92,28 @@ func (r *Reader) sharedStatefulSets(ctx context.Context, ns string) ([]appsv1.St
 
 func (r *Reader) sharedServices(ctx context.Context, ns string) ([]corev1.Service, error) {
 	return shared(ctx, &r.shares, "services/"+ns, func(ctx context.Context) ([]corev1.Service, error) {
-		l, err := r.client.CoreV1().Services(ns).List(ctx, cached())
+		l, err := r.client.CoreV1().Services(ns).List(ctx, metav1.ListOptions{})
 		return itemsOf(l, err, func(l *corev1.ServiceList) []corev1.Service { return l.Items }), err
 	})
 }
 
 func (r *Reader) sharedSlices(ctx context.Context, ns string) ([]discoveryv1.EndpointSlice, error) {
 	return shared(ctx, &r.shares, "endpointslices/"+ns, func(ctx context.Context) ([]discoveryv1.EndpointSlice, error) {
-		l, err := r.client.DiscoveryV1().EndpointSlices(ns).List(ctx, cached())
+		l, err := r.client.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{})
 		return itemsOf(l, err, func(l *discoveryv1.EndpointSliceList) []discoveryv1.EndpointSlice { return l.Items }), err
 	})
 }
 
 func (r *Reader) sharedPolicies(ctx context.Context, ns string) ([]networkingv1.NetworkPolicy, error) {
 	return shared(ctx, &r.shares, "networkpolicies/"+ns, func(ctx context.Context) ([]networkingv1.NetworkPolicy, error) {
-		l, err := r.client.NetworkingV1().NetworkPolicies(ns).List(ctx, cached())
+		l, err := r.client.NetworkingV1().NetworkPolicies(ns).List(ctx, metav1.ListOptions{})
 		return itemsOf(l, err, func(l *networkingv1.NetworkPolicyList) []networkingv1.NetworkPolicy { return l.Items }), err
 	})
 }
 
 func (r *Reader) sharedQuotas(ctx context.Context, ns string) ([]corev1.ResourceQuota, error) {
 	return shared(ctx, &r.shares, "resourcequotas/"+ns, func(ctx context.Context) ([]corev1.ResourceQuota, error) {
-		l, err := r.client.CoreV1().ResourceQuotas(ns).List(ctx, cached())
+		l, err := r.client.CoreV1().ResourceQuotas(ns).List(ctx, metav1.ListOptions{})
 		return itemsOf(l, err, func(l *corev1.ResourceQuotaList) []corev1.ResourceQuota { return l.Items }), err
 	})
 }

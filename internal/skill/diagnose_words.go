@@ -114,7 +114,10 @@ func (c *Crew) clause(k diagnosis.Case, cause diagnosis.Cause) (intents.Say, err
 	data := dialogue.Data{
 		"Name": k.Request.Target.Name, "About": cause.About.Name, "Kind": kindWord(cause.About.Kind), "Same": cause.About.Name == k.Request.Target.Name,
 		"Detail": cause.Detail, "After": "", "AfterText": "", "Moved": "", "MovedText": "", "From": "", "To": "", "Count": 0, "Code": "", "Other": "", "Times": "",
-		"Value": "", "Limit": "", "Missing": "", "Peer": "", "Image": "",
+		"Value": "", "Limit": "", "Missing": "", "Peer": "", "Image": "", "Lacks": "",
+	}
+	if cause.Rule == diagnosis.RuleUnschedulable {
+		data["Lacks"] = lacks(cause.Detail)
 	}
 	for i, e := range cause.Evidence {
 		switch e.Kind {
@@ -171,6 +174,23 @@ func (c *Crew) clause(k diagnosis.Case, cause diagnosis.Cause) (intents.Say, err
 		}
 	}
 	return c.catalogue.Say("cause."+cause.Rule, data)
+}
+
+// lacks words why nodes do not take a pod, as Evidence of the kind Unschedulable
+// names it: some for this, some for that.
+func lacks(detail string) string {
+	words := map[string]string{
+		"cpu": "too little CPU is left", "memory": "too little memory is left", "pods": "they are full", "storage": "too little disk is left",
+		"taint": "they are closed to it", "selector": "they are not of the kind it wants", "affinity": "it keeps its distance from what is there",
+		"volume": "its volume is not there", "port": "its port is taken",
+	}
+	var out []string
+	for _, d := range strings.Split(detail, ",") {
+		if w := words[d]; w != "" {
+			out = append(out, w)
+		}
+	}
+	return strings.Join(out, ", or ")
 }
 
 // stepWords is what the wording of a step may say.

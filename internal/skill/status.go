@@ -64,6 +64,17 @@ func (c *Crew) status(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, er
 		} else if ok {
 			speech, text = append(speech, say.Speech), append(text, say.Text)
 		}
+		// What is around it is asked for where one is asked about, and the
+		// roll-out itself does not say already what is wrong.
+		if p := ws[i].Progress; len(ws) == 1 && t.Intent.Slots.String("what") == "" && p.Stuck == nil && p.State != kube.Observing {
+			more, err := c.depth(ctx, ws[i], c.now())
+			if err != nil {
+				return dialogue.Reply{}, err
+			}
+			if more.Text != "" {
+				speech, text = append(speech, more.Speech), append(text, more.Text)
+			}
+		}
 	}
 	r := dialogue.Reply{Speech: strings.Join(speech, " "), Text: strings.Join(text, "\n")}
 	if len(ws) > 1 {

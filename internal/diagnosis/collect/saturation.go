@@ -114,7 +114,7 @@ func limits(s kube.Survey, of func(kube.ContainerDetail) float64) float64 {
 }
 
 func (c saturation) cpu(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.CPU}, w)
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.CPU}, w, false)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -128,8 +128,13 @@ func (c saturation) cpu(ctx context.Context, out *found, n *node, s kube.Survey,
 	}
 }
 
-func (c saturation) throttled(ctx context.Context, out *found, n *node, _ kube.Survey, w observability.Window) {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Throttling, By: "container"}, w)
+func (c saturation) throttled(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
+	if !slices.ContainsFunc(s.Pods, func(p kube.PodDetail) bool {
+		return slices.ContainsFunc(p.Containers, func(k kube.ContainerDetail) bool { return k.CPULimit > 0 })
+	}) {
+		return // without a limit nothing holds it back
+	}
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Throttling, By: "container"}, w, false)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -144,7 +149,7 @@ func (c saturation) throttled(ctx context.Context, out *found, n *node, _ kube.S
 
 // memory looks at each pod: a sum hides the one that is near its limit.
 func (c saturation) memory(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Memory, By: byPod}, w)
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Memory, By: byPod}, w, true)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -233,8 +238,11 @@ func growth(points []observability.Point) (slope float64, at time.Time, ok bool)
 	return (v[len(v)-1] - v[0]) / minutes, p[0].At, true
 }
 
-func (c saturation) disk(ctx context.Context, out *found, n *node, _ kube.Survey, w observability.Window) {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Disk}, w)
+func (c saturation) disk(ctx context.Context, out *found, n *node, s kube.Survey, w observability.Window) {
+	if len(s.Claims) == 0 {
+		return // a container's own disk is its node's
+	}
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: observability.Disk}, w, false)
 	if out.lacks(err) && len(lines) == 0 {
 		return
 	}
@@ -363,6 +371,8 @@ func poolsOf(all []observability.Series) map[string]pool {
 const (
 	// mostOnNodes is how many nodes are looked at.
 	mostOnNodes = 8
+	// busy is from what part of a node on its use is worth asking whose it is.
+	busy = 0.7
 	// mostNeighbours is how many neighbours of each node are told of.
 	mostNeighbours = 4
 )
@@ -380,7 +390,7 @@ func (c saturation) onNodes(ctx context.Context, out *found, cluster string, on 
 			noise  noise
 		}{{observability.CPU, "cpu", observability.Cores, noise{0.1, 1.3}}, {observability.Memory, "memory", observability.Bytes, noise{64 << 20, 1.2}}} {
 			wg.Go(func() {
-				lines, a, err := c.curve(ctx, Question{Target: observability.Target{Cluster: about.Cluster, Kind: nodeKind, Name: name}, Metric: m.metric}, w)
+				lines, a, err := c.curve(ctx, Question{Target: observability.Target{Cluster: about.Cluster, Kind: nodeKind, Name: name}, Metric: m.metric}, w, false)
 				if out.lacks(err) && len(lines) == 0 {
 					return
 				}
@@ -394,7 +404,9 @@ func (c saturation) onNodes(ctx context.Context, out *found, cluster string, on 
 					e.Limit = &l
 				}
 				out.add(e)
-				c.neighbours(ctx, out, on[name], about, m.metric, m.name, w)
+				if e.Limit == nil || sh.now >= busy**e.Limit || !sh.at.IsZero() {
+					c.neighbours(ctx, out, on[name], about, m.metric, m.name, w)
+				}
 			})
 		}
 		wg.Wait()

@@ -133,14 +133,17 @@ func (c traffic) collect(ctx context.Context, out *found, r diagnosis.Request) {
 }
 
 // curve asks for a line over a window and its past: the past with a rate over
-// minutes, the newest part with a shorter one.
-func (l *look) curve(ctx context.Context, q Question, w observability.Window) (map[string][]observability.Point, Answer, error) {
+// minutes and, where it has to be sharp, the newest part with a shorter one.
+func (l *look) curve(ctx context.Context, q Question, w observability.Window, sharply bool) (map[string][]observability.Point, Answer, error) {
 	all := span(w)
 	type part struct {
 		a   Answer
 		err error
 	}
 	edge := all.To.Add(-sharp)
+	if !sharply {
+		edge = all.From
+	}
 	windows := []observability.Window{all}
 	if edge.After(all.From) {
 		windows = []observability.Window{{From: all.From, To: edge}, {From: edge, To: all.To}}
@@ -184,7 +187,7 @@ func (l *look) curve(ctx context.Context, q Question, w observability.Window) (m
 // measure compares one metric of one workload.
 func (c traffic) measure(ctx context.Context, out *found, n *node, m measured, w observability.Window) (diagnosis.Evidence, bool) {
 	q := Question{Target: n.target, Metric: m.metric, Percentile: m.percentile}
-	lines, a, err := c.curve(ctx, q, w)
+	lines, a, err := c.curve(ctx, q, w, m.name != "p50")
 	if out.lacks(err) && len(lines) == 0 {
 		return diagnosis.Evidence{}, false
 	}
@@ -226,7 +229,7 @@ func (c traffic) calls(ctx context.Context, out *found, n *node, w observability
 	var wg sync.WaitGroup
 	for _, m := range ofCalls() {
 		wg.Go(func() {
-			lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: m.metric, Percentile: m.percentile, By: byPeer}, w)
+			lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: m.metric, Percentile: m.percentile, By: byPeer}, w, true)
 			if out.lacks(err) && len(lines) == 0 {
 				return
 			}
@@ -273,7 +276,7 @@ func (c traffic) apart(ctx context.Context, out *found, n *node, w observability
 
 // byPod tells how each pod does, of those that are there now.
 func (c traffic) byPod(ctx context.Context, out *found, n *node, s kube.Survey, m measured, kind diagnosis.Kind, w observability.Window) map[string][]observability.Point {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: m.metric, Percentile: m.percentile, By: byPod}, w)
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: m.metric, Percentile: m.percentile, By: byPod}, w, true)
 	if out.lacks(err) && len(lines) == 0 {
 		return nil
 	}
@@ -304,7 +307,7 @@ const mostPods = 20
 // byVersion tells how each version did while it ran: by a label where there is
 // one, else by what is known of the pods.
 func (c traffic) byVersion(ctx context.Context, out *found, n *node, s kube.Survey, m measured, kind diagnosis.Kind, w observability.Window, pods map[string][]observability.Point) {
-	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: m.metric, Percentile: m.percentile, By: byVersion}, w)
+	lines, a, err := c.curve(ctx, Question{Target: n.target, Metric: m.metric, Percentile: m.percentile, By: byVersion}, w, true)
 	if out.lacks(err) {
 		lines = nil
 	}

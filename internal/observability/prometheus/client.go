@@ -33,6 +33,8 @@ type Client struct {
 
 	mu   sync.Mutex
 	seen map[string]seen
+	// asking are the questions that somebody asks just now; closed when answered.
+	asking map[string]chan struct{}
 }
 
 // Options are what is not about the way there.

@@ -97,6 +97,12 @@ func (c *Client) find(ctx context.Context, t observability.Target, metric observ
 		Family
 		scope string
 	}
+	// What there is not at all need not be looked for workload by workload: of
+	// dozens of families a cluster has a few.
+	names, labels, err := c.anything(ctx, w)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	var options []option
 	wanted := map[string][]string{} // names, by scope
 	for _, f := range c.families {
@@ -108,17 +114,20 @@ func (c *Client) find(ctx context.Context, t observability.Target, metric observ
 				looked = append(looked, n)
 			}
 		}
+		if slices.ContainsFunc(f.Needs, func(n string) bool { return !names[n] }) {
+			continue
+		}
 		for _, s := range f.Scopes {
 			ms, err := parseScope(s)
-			if err != nil {
-				continue // Expand refused it
+			if err != nil || slices.ContainsFunc(ms, func(m matcher) bool { return m.op == "=" && !strings.HasSuffix(m.label, "kind__") && !labels[m.label] }) {
+				continue // Expand refused it, or no series has such a label
 			}
 			scope, ok := render(ms, t, extra...)
 			if !ok || slices.ContainsFunc(options, func(o option) bool { return o.scope == scope && o.Query == f.Query && o.Without == f.Without }) {
 				continue
 			}
 			options = append(options, option{f, scope})
-			wanted[scope] = append(wanted[scope], append(slices.Clone(f.Needs), f.Without)...)
+			wanted[scope] = slices.Collect(maps.Keys(names)) // one question for all metrics of a workload
 		}
 	}
 	there, err := c.names(ctx, wanted, w)
@@ -145,6 +154,40 @@ func (c *Client) find(ctx context.Context, t observability.Target, metric observ
 		}
 	}
 	return found, looked, warnings, nil
+}
+
+// anything is which of the names of all families, and which labels, there are at
+// all, whatever they are of.
+func (c *Client) anything(ctx context.Context, w observability.Window) (names, labels map[string]bool, err error) {
+	var all []string
+	for _, f := range c.families {
+		all = append(all, f.Needs...)
+		all = append(all, f.Without)
+	}
+	all = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(all))), func(s string) bool { return s == "" })
+	match := `{__name__=~` + strconv.Quote(strings.Join(all, "|")) + `}`
+	there, err := c.cached(ctx, "names "+match, w, func(ctx context.Context) ([]string, error) {
+		v, _, _, err := c.api.LabelValues(ctx, model.MetricNameLabel, []string{match}, w.From, w.To)
+		return texts(v), err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := c.cached(ctx, "labels "+match, w, func(ctx context.Context) ([]string, error) {
+		v, _, _, err := c.api.LabelNames(ctx, []string{match}, w.From, w.To)
+		return texts(v), err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	names, labels = map[string]bool{}, map[string]bool{}
+	for _, n := range there {
+		names[n] = true
+	}
+	for _, l := range known {
+		labels[l] = true
+	}
+	return names, labels, nil
 }
 
 // told finds the labels of a measure: of the status, and of what lines are told
@@ -243,14 +286,36 @@ func (c *Client) labelNames(ctx context.Context, name, scope string, w observabi
 // cached keeps for a moment what Prometheus says there is.
 func (c *Client) cached(ctx context.Context, key string, w observability.Window, ask func(context.Context) ([]string, error)) ([]string, error) {
 	key += fmt.Sprint(" ", w.From.Truncate(time.Hour).Unix(), " ", w.To.Truncate(time.Hour).Unix())
-	now := time.Now()
-	c.mu.Lock()
-	s, ok := c.seen[key]
-	c.mu.Unlock()
-	if ok && now.Before(s.until) {
-		return s.names, nil
+	for {
+		c.mu.Lock()
+		s, ok := c.seen[key]
+		if ok && time.Now().Before(s.until) {
+			c.mu.Unlock()
+			return s.names, nil
+		}
+		// Many ask for the same at the same moment: one does, the others wait.
+		other := c.asking[key]
+		if other == nil {
+			break // with the lock
+		}
+		c.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, c.fault(ctx.Err())
+		}
 	}
+	done := make(chan struct{})
+	if c.asking == nil {
+		c.asking = map[string]chan struct{}{}
+	}
+	c.asking[key] = done
+	c.mu.Unlock()
 	names, err := ask(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.asking, key)
+	close(done)
 	if err != nil {
 		return nil, c.fault(err)
 	}
@@ -258,12 +323,10 @@ func (c *Client) cached(ctx context.Context, key string, w observability.Window,
 	if len(names) == 0 {
 		keep = keepUnseen
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.seen) >= mostSeen {
 		clear(c.seen)
 	}
-	c.seen[key] = seen{names, now.Add(keep)}
+	c.seen[key] = seen{names, time.Now().Add(keep)}
 	return names, nil
 }
 
