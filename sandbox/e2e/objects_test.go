@@ -86,7 +86,7 @@ func TestFaultsThatAreWrongObjects(t *testing.T) {
 			s.eventually("the node", 100*time.Second, has("NotReady"), "get", "nodes")
 			events(s, "Node is not ready")
 			s.eventually("the taint", 20*time.Second, has("node.kubernetes.io/unreachable"), "get", "nodes", "-o", "jsonpath={.items[*].spec.taints[*].key}")
-			s.eventually("fewer endpoints", 20*time.Second, has("false"),
+			s.eventually("fewer endpoints", 60*time.Second, has("false"),
 				"get", "endpointslices", "-n", "shop", "-l", "kubernetes.io/service-name=checkout", "-o", "jsonpath={.items[*].endpoints[*].conditions.ready}")
 		}},
 	}
