@@ -31,7 +31,7 @@ part_node() { # 40: needs root
   echo
   echo "Made by \`make test-node\` ($(date -u +%F)): kubelet, kube-proxy and containerd, 3 pods, 8 workers through the Service; the last two runs of five keep their connections."
   echo
-  e2e/node/run.sh 2>/dev/null | sed -n 's/^ *rollout_test.go:[0-9]*: \(.* run [0-9]: .*\)/- \1/p'
+  e2e/node/run.sh 2>/dev/null | sed -n 's/^ *rollout_test.go:[0-9]*: \(.*, .*: .*\)/- \1/p'
 }
 
 part_diagnose() { # 50: twenty minutes

@@ -15,6 +15,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/channel/web"
+	"github.com/firstmate-ops/firstmate/internal/observability"
 )
 
 // workers is how many request at once, and pause what each rests in between.
@@ -49,12 +52,62 @@ func TestARolloutUnderLoadFailsNoRequest(t *testing.T) {
 	}
 }
 
+// TestLogsAreOneStreamMeanwhile reads the lines of all pods of a workload, merged
+// in the order of time, while its pods are replaced.
+func TestLogsAreOneStreamMeanwhile(t *testing.T) {
+	n := need(t)
+	b := n.serve(t)
+	l := startLoad("http://10.96.0.80/", false)
+	defer l.end()
+	b.say(t, "roll out v3 of hello")
+	b.say(t, "yes")
+	pods := map[string]bool{}
+	err := within(t.Context(), time.Minute, func() error {
+		lines := b.lines(t, "tail the last 200 lines of hello")
+		for i, line := range lines {
+			pods[line.Pod] = true
+			if i > 0 && line.At.Before(lines[i-1].At) {
+				t.Fatalf("line %d of %s comes after one of %s", i, line.At, lines[i-1].At)
+			}
+		}
+		if len(pods) <= 3 { // old ones and new ones
+			return fmt.Errorf("%d lines of %d pods", len(lines), len(pods))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("hello, logs while it is rolled out: lines of %d pods, in the order of time", len(pods))
+	if _, err := n.kubectl(t.Context(), "", "rollout", "status", "deployment/hello", "--timeout=120s"); err != nil {
+		t.Error(err)
+	}
+}
+
+// lines asks through the API and returns the lines of a log that are shown.
+func (b *bot) lines(t *testing.T, text string) []observability.LogLine {
+	t.Helper()
+	r, err := web.NewClient(b.url, "", &http.Client{}).Turn(t.Context(), "lines", text, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []observability.LogLine
+	for _, block := range r.Blocks {
+		out = append(out, block.Lines...)
+	}
+	return out
+}
+
 // TestWhoCannotDrainIsWarnedAbout holds that it is said before anybody says yes.
 func TestWhoCannotDrainIsWarnedAbout(t *testing.T) {
 	n := need(t)
 	b := n.serve(t)
 	for name, warned := range map[string]bool{"hello": false, "blunt": true} {
-		if said := b.say(t, "roll out v3 of "+name); strings.Contains(said, "A few requests may fail meanwhile") != warned || !strings.Contains(said, "Shall I") {
+		said := b.say(t, "roll out v3 of "+name)
+		if strings.Contains(said, "already") {
+			said = b.say(t, "roll out v1 of "+name)
+		}
+		if strings.Contains(said, "A few requests may fail meanwhile") != warned || !strings.Contains(said, "Shall I") {
 			t.Errorf("of %s is said: %s", name, said)
 		}
 		b.say(t, "no")

@@ -123,7 +123,7 @@ func house() map[string]room {
 		"internal/sandboxtest":         {},
 		"internal/archtest":            {tests: []string{"internal/sandboxtest", "internal/skill"}},
 		"deploy":                       {},
-		"e2e/node":                     {tests: []string{"internal/sandboxtest"}},
+		"e2e/node":                     {tests: []string{"internal/channel/web", "internal/observability", "internal/sandboxtest"}},
 		"e2e/node/hello":               {},
 		"docs/generate":                {ours: []string{"intents"}},
 		"bench":                        {ours: []string{"intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
