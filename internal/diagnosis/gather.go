@@ -49,7 +49,10 @@ type Missing struct {
 // and neither does one that does not heed its context.
 func Gather(ctx context.Context, deadline time.Duration, collectors []Collector, r Request) Case {
 	c := Case{Format: Format, Request: r, Taken: time.Now()}
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	over := time.NewTimer(deadline)
+	defer over.Stop()
+	// Those that heed the deadline need a moment to give what they have by then.
+	ctx, cancel := context.WithTimeout(ctx, deadline-deadline/10)
 	defer cancel()
 	type answer struct {
 		name  string
@@ -79,22 +82,12 @@ func Gather(ctx context.Context, deadline time.Duration, collectors []Collector,
 			c.Missing = append(c.Missing, Missing{Collector: a.name, Why: fault.Say(a.err), Late: ctx.Err() != nil, Partly: len(a.found) > 0})
 		}
 	}
-	for len(waiting) > 0 && ctx.Err() == nil {
+	for late := false; len(waiting) > 0 && !late; {
 		select {
 		case a := <-answers:
 			take(a)
-		case <-ctx.Done():
-		}
-	}
-	// Collectors that heed the deadline give what they have a moment after it.
-	grace := time.NewTimer(deadline / 20)
-	defer grace.Stop()
-	for over := false; len(waiting) > 0 && !over; {
-		select {
-		case a := <-answers:
-			take(a)
-		case <-grace.C:
-			over = true
+		case <-over.C:
+			late = true
 		}
 	}
 	for name := range waiting {

@@ -117,7 +117,7 @@ const (
 	NodeLoad Kind = "node_load"
 	// Neighbour: About another workload's pod (Owner that workload) on the same node
 	// (Peer); Name "cpu" or "memory"; Value and Before what it uses, Limit what it
-	// requests (nil where it requests nothing); At the onset. The greatest few of each node.
+	// requests (nil where it requests nothing); At the onset. The greatest few of each node that is busy.
 	Neighbour Kind = "neighbour"
 )
 

@@ -439,17 +439,27 @@ func (c saturation) neighbours(ctx context.Context, out *found, there []kube.Nei
 		all[nb.Pod.Name] = nb
 		names = append(names, regexp.QuoteMeta(nb.Pod.Name))
 	}
-	if len(names) == 0 {
-		return
-	}
-	used := `container_memory_working_set_bytes{container!="",container!="POD",pod=~%s}`
+	used := `container_memory_working_set_bytes{container!="",container!="POD",%s}`
 	if m == observability.CPU {
-		used = `rate(container_cpu_usage_seconds_total{container!="",container!="POD",pod=~%s}[2m])`
+		used = `rate(container_cpu_usage_seconds_total{container!="",container!="POD",%s}[2m])`
 	}
-	query := "sum by (namespace, pod) (" + fmt.Sprintf(used, strconv.Quote(strings.Join(names, "|"))) + ")"
+	of := func(selector string) string { return "sum by (namespace, pod) (" + fmt.Sprintf(used, selector) + ")" }
+	query := of("pod=~" + strconv.Quote(strings.Join(names, "|")))
+	if len(names) == 0 {
+		// A process that lives for one turn watches no pods: then the measures
+		// themselves tell what runs there.
+		query = of("node="+strconv.Quote(on.Name)) + " or " + of("instance=~"+strconv.Quote(regexp.QuoteMeta(on.Name)+"(:[0-9]+)?"))
+	}
 	top, err := c.Metrics.Instant(ctx, "topk("+strconv.Itoa(mostNeighbours)+", "+query+")", w.To)
 	if out.lacks(err) || len(top) == 0 {
 		return
+	}
+	for _, v := range top {
+		if len(names) == 0 {
+			if nb, ok := c.stranger(ctx, on, v.Labels["namespace"], v.Labels["pod"]); ok {
+				all[nb.Pod.Name] = nb
+			}
+		}
 	}
 	before := map[string]float64{}
 	if was, err := c.Metrics.Instant(ctx, query, past(w).To); err == nil {
@@ -481,6 +491,29 @@ func (c saturation) neighbours(ctx context.Context, out *found, there []kube.Nei
 		out.add(e)
 	}
 }
+
+// stranger is a pod that only measures tell of, where whoever asks may see what
+// made it.
+func (c saturation) stranger(ctx context.Context, on diagnosis.Object, namespace, pod string) (kube.Neighbour, bool) {
+	for _, ending := range []*regexp.Regexp{ofDeployment, ofSet} {
+		name := ending.ReplaceAllString(pod, "")
+		if name == pod || namespace == "" {
+			continue
+		}
+		ws, err := c.Cluster.Find(ctx, kube.Query{Cluster: on.Cluster, Namespace: namespace, Name: name})
+		if err != nil || len(ws) != 1 {
+			continue
+		}
+		return kube.Neighbour{Node: on.Name, Pod: kube.Ref{Cluster: on.Cluster, Namespace: namespace, Kind: kube.Pod, Name: pod}, Owner: ws[0].Ref}, true
+	}
+	return kube.Neighbour{}, false
+}
+
+// What workloads add to their names for those of their pods.
+var (
+	ofDeployment = regexp.MustCompile(`-[a-z0-9]{1,10}-[a-z0-9]{5}$`)
+	ofSet        = regexp.MustCompile(`-([0-9]+|[a-z0-9]{5})$`)
+)
 
 // requested is what a pod asked for, which kube-state-metrics knows.
 func (c saturation) requested(ctx context.Context, nb kube.Neighbour, resource string, at time.Time) (float64, bool) {
