@@ -51,8 +51,9 @@ type result struct {
 type faulted struct {
 	sandbox, prometheus, loki string // the programs
 	bot                       string
-	ago                       string // since when it is wrong
-	keep                      string // folder for the evidence
+	ago                       string        // since when it is wrong
+	keep                      string        // folder for the evidence
+	within                    time.Duration // after which no other fault is begun; 0: no limit
 }
 
 // diagnoses starts a sandbox with each fault, asks, and compares.
@@ -60,9 +61,18 @@ func diagnoses(ctx context.Context, out io.Writer, f faulted, only []string) err
 	if err := os.MkdirAll(f.keep, 0o700); err != nil {
 		return err
 	}
+	all := trials()
+	if len(only) > 0 { // in the order in which they are named
+		all = slices.DeleteFunc(all, func(t trial) bool { return !slices.Contains(only, t.fault) })
+		slices.SortStableFunc(all, func(a, b trial) int {
+			return cmp.Compare(slices.Index(only, a.fault), slices.Index(only, b.fault))
+		})
+	}
 	var results []result
-	for _, t := range trials() {
-		if len(only) > 0 && !slices.Contains(only, t.fault) {
+	begun := time.Now()
+	for _, t := range all {
+		if f.within > 0 && time.Since(begun) > f.within {
+			fmt.Fprintf(os.Stderr, "%-20s left out: the time is over\n", t.fault)
 			continue
 		}
 		begun := time.Now()
@@ -74,7 +84,7 @@ func diagnoses(ctx context.Context, out io.Writer, f faulted, only []string) err
 }
 
 // settle is how long scrapes take to have had their say.
-const settle = 10 * time.Second
+const settle = 5 * time.Second
 
 func (f faulted) attempt(ctx context.Context, t trial) (r result) {
 	r.trial = t

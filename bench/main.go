@@ -40,9 +40,10 @@ func main() {
 	prometheus := flag.String("prometheus", "", "with -diagnose: the Prometheus binary")
 	loki := flag.String("loki", "", "with -diagnose: the Loki binary; without, logs are read from the pods")
 	keep := flag.String("keep", "", "with -diagnose: where to keep the evidence")
+	within := flag.Duration("within", 0, "with -diagnose: begin with no other fault after that long")
 	flag.Parse()
 	if *faults {
-		f := faulted{sandbox: *sandbox, prometheus: *prometheus, loki: *loki, bot: *bot, ago: "11m", keep: *keep}
+		f := faulted{sandbox: *sandbox, prometheus: *prometheus, loki: *loki, bot: *bot, ago: "11m", keep: *keep, within: *within}
 		if err := diagnoses(context.Background(), os.Stdout, f, flag.Args()); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
