@@ -152,11 +152,19 @@ func binary() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Root is the folder of the main module.
+// Root is the folder of the main module, also for a test of a module below it.
 func Root() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
-	return filepath.Dir(strings.TrimSpace(string(out))), nil
+	dir := filepath.Dir(strings.TrimSpace(string(out)))
+	for below := dir; ; below = filepath.Dir(below) {
+		if _, err := os.Stat(filepath.Join(below, "sandbox", "go.mod")); err == nil {
+			return below, nil
+		}
+		if below == filepath.Dir(below) {
+			return "", fmt.Errorf("no folder above %s has the sandbox", dir)
+		}
+	}
 }

@@ -29,6 +29,7 @@ func TestSources(t *testing.T) {
 		"internal/x.yaml":                   {},
 		".hidden/x.go":                      {},
 		"servers/loki/go.mod":               {},
+		"parity/go.mod":                     {},
 		"serve/main.go":                     {},
 	})
 	if err != nil {

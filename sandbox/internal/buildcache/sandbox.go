@@ -47,8 +47,9 @@ func sandboxFlags(module string) ([]string, error) {
 }
 
 // outside are the folders of the module that are not part of the sandbox's
-// program: what only builds or starts it, and the modules of the servers.
-var outside = []string{"build", "demo", "serve", "servers", "internal/buildcache", "e2e"}
+// program: what only builds or starts it, the modules of the servers, and the
+// tests that are a module of their own.
+var outside = []string{"build", "demo", "serve", "servers", "parity", "internal/buildcache", "e2e"}
 
 // sources are the files that the sandbox is made from, sorted.
 func sources(module fs.FS) ([]string, error) {
