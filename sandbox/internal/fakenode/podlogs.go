@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -89,15 +90,22 @@ func (l *PodLogs) serve(ctx context.Context, w http.ResponseWriter, pod *corev1.
 		opts.LimitBytes = &n
 	}
 	w.Header().Set("Content-Type", "text/plain")
-	out := flusher{w}
+	var out io.Writer = flusher{w}
+	if !opts.Follow {
+		// Not line by line as a kubelet does it: a cluster's kubelets have each its
+		// own machine, these have one together, with who reads.
+		b := bufio.NewWriterSize(w, 32<<10)
+		defer b.Flush()
+		out = b
+	}
 	// The kubelet's own reader: what it does at the edges is what we want.
 	if err := crilogs.ReadLogs(ctx, path, "", opts, noRuntime{}, out, out); err != nil && ctx.Err() == nil {
-		fmt.Fprintf(w, "reading the log: %v\n", err)
+		fmt.Fprintf(out, "reading the log: %v\n", err)
 	}
 	return true
 }
 
-// flusher sends every line at once.
+// flusher sends every line at once, to who follows.
 type flusher struct{ http.ResponseWriter }
 
 func (f flusher) Write(b []byte) (int, error) {
