@@ -41,7 +41,20 @@ func main() {
 	loki := flag.String("loki", "", "with -diagnose: the Loki binary; without, logs are read from the pods")
 	keep := flag.String("keep", "", "with -diagnose: where to keep the evidence")
 	within := flag.Duration("within", 0, "with -diagnose: begin with no other fault after that long")
+	stern := flag.String("stern", "", "the stern binary: merge the logs of many pods beside it")
+	merge := flag.String("merge", "", "print the logs of a deployment's pods, NAMESPACE/NAME, as one stream; what -stern measures")
 	flag.Parse()
+	if *stern != "" || *merge != "" {
+		ctx, read := context.Background(), func(ctx context.Context) error { return merged(ctx, os.Stdout, *sandbox, *stern) }
+		if namespace, name, ok := strings.Cut(*merge, "/"); ok {
+			read = func(ctx context.Context) error { return readMerged(ctx, os.Stdout, namespace, name) }
+		}
+		if err := read(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if *faults {
 		f := faulted{sandbox: *sandbox, prometheus: *prometheus, loki: *loki, bot: *bot, ago: "11m", keep: *keep, within: *within}
 		if err := diagnoses(context.Background(), os.Stdout, f, flag.Args()); err != nil {

@@ -48,6 +48,20 @@ part_diagnose() { # 50: a quarter of an hour; FAULTS="none dns" asks of those al
   go run ./bench -diagnose -sandbox "$sandbox" -prometheus "$prometheus" -loki "$loki" -bot bin/bot -keep "${KEEP:-$keep}" -within "${WITHIN:-0}" ${FAULTS:-}
 }
 
+part_stern() { # 60
+  local sandbox load
+  load=$(cut -d' ' -f1 /proc/loadavg)
+  sandbox=$(cd sandbox && go run ./build)
+  go build -o bin/bench ./bench
+  (cd bench/stern && go build -o ../../bin/stern github.com/stern/stern)
+  echo "## Logs of 50 pods as one stream"
+  echo
+  echo "Made by \`bench/run.sh stern\` ($(date -u +%F)): $(cd bench/stern && go list -m github.com/stern/stern), and firstmate's reader of pod logs, in turn, against one API server; both print to a pipe whose other end checks every line. Load of the machine before: $load."
+  echo
+  bin/bench -sandbox "$sandbox" -stern bin/stern
+  cat bench/stern/notes.md
+}
+
 parts() { sed -n 's/^part_\([a-z]*\)() { # \([0-9]*\).*/\2-\1/p' "$0"; }
 
 for p in $(parts); do
