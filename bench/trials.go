@@ -30,7 +30,7 @@ func trials() []trial {
 		{fault: "wrong-selector", rules: rules(diagnosis.RuleSelector), about: about("checkout")},
 		{fault: "wrong-port", rules: rules(diagnosis.RulePort), about: about("checkout")},
 		{fault: "pvc-unbound", rules: rules(diagnosis.RuleVolume), about: about("search")},
-		{fault: "quota", rules: rules(diagnosis.RuleQuota), about: about("shop-budget")},
+		{fault: "quota", rules: rules(diagnosis.RuleQuota), about: about("shop-budget", "checkout")},
 		{fault: "network-policy", rules: rules(diagnosis.RuleNetworkPolicy), about: about("checkout-ingress")},
 		{fault: "dns", rules: rules(diagnosis.RuleDNS), about: about("kube-dns", "coredns")},
 		{fault: "cert-expired", rules: rules(diagnosis.RuleCertificate), about: about("payments-api")},
