@@ -266,6 +266,11 @@ func TestReadOnlyIsSeenOnTheWire(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	t.Cleanup(srv.CloseClientConnections)
+	t.Cleanup(func() { // first, or it would connect anew, and the server wait for that
+		if err := w.crash(); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, c := range conf["clusters"].([]any) {
 		c.(map[string]any)["cluster"] = map[string]any{"server": srv.URL}
 	}
