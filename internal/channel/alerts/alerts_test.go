@@ -202,7 +202,6 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-
 // both tells two consumers.
 type both struct{ a, b alerts.Consumer }
 

@@ -394,3 +394,35 @@ func TestCheck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAskedTogetherIsOneFailure holds that a store which is too slow for questions
+// that were asked at once is asked again: it is busy, not dead.
+func TestAskedTogetherIsOneFailure(t *testing.T) {
+	var slow atomic.Bool
+	slow.Store(true)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slow.Load() {
+			<-r.Context().Done()
+		}
+	}))
+	t.Cleanup(srv.Close)
+	c, err := backend.New(backend.Options{Name: "Loki", URL: srv.URL, Timeout: 400 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if err := c.Check(ctx, "ready"); err == nil {
+				t.Error("it answered")
+			}
+		})
+	}
+	wg.Wait()
+	slow.Store(false)
+	if err := c.Check(t.Context(), "ready"); err != nil {
+		t.Errorf("it was left alone: %v", err)
+	}
+}

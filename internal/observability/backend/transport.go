@@ -44,6 +44,7 @@ type transport struct {
 	next    http.RoundTripper
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
 	budget  *rate.Limiter
+	blamed  atomic.Int64 // when it was last too slow for who asked, in Unix nanoseconds
 	hold    atomic.Int64 // until when the back-end wants to be left alone, in Unix nanoseconds
 }
 
@@ -214,9 +215,19 @@ func isOpen(err error) bool {
 
 // blame decides what a failure says about the back-end: nothing where whoever
 // asked gave up, or had no time to begin with.
+//
+// Questions that were asked together and reached their end together are one
+// failure: a diagnosis asks a dozen at once, and a store that is busy with them is
+// not dead.
 func (t *transport) blame(caller context.Context, start time.Time, err error) error {
 	if errors.Is(caller.Err(), context.Canceled) || caller.Err() != nil && time.Since(start) < t.c.opt.Timeout/4 || errors.Is(err, errTooLong) {
 		return errNotTheirs
+	}
+	if caller.Err() != nil {
+		last := t.blamed.Load()
+		if start.UnixNano() <= last || !t.blamed.CompareAndSwap(last, time.Now().UnixNano()) {
+			return errNotTheirs
+		}
 	}
 	return err
 }
