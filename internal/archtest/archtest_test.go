@@ -96,6 +96,7 @@ func house() map[string]room {
 			tests:  []string{"internal/postgrestest"},
 		},
 		"internal/audit":             {theirs: []string{"github.com/gowebpki/jcs"}},
+		"internal/peers":             {},
 		"internal/postgrestest":      {theirs: []string{"github.com/jackc/pgx/v5"}},
 		"internal/webhook":           {ours: []string{"internal/fault"}},
 		"internal/access":            {ours: []string{"internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein", "github.com/alexedwards/argon2id", "go.yaml.in/yaml/v3", "golang.org/x/time/rate"}, tests: []string{"internal/store"}},
