@@ -41,4 +41,7 @@
 //	shutdown               SIGTERM; must end within ten seconds
 //
 // A script that brings a file firstmate.yaml is served with that configuration.
+//
+// TestChannels holds one more conversation on every channel; a channel joins with
+// a driver in a file of its own and a line in channelsUnderTest.
 package e2e
