@@ -33,6 +33,7 @@ type Config struct {
 	Access        AccessConfig        `yaml:"access"`
 	Web           WebConfig           `yaml:"web"`
 	Dialogflow    DialogflowConfig    `yaml:"dialogflow"`
+	Phone         PhoneConfig         `yaml:"phone"`
 	GitOps        GitOpsConfig        `yaml:"gitops"`
 	Proposals     ProposalsConfig     `yaml:"proposals"`
 	Risk          RiskConfig          `yaml:"risk"`
@@ -123,6 +124,7 @@ func defaults() Config {
 		GitOps:        gitOpsDefaults(),
 		Observability: observabilityDefaults(),
 		Diagnosis:     diagnosisDefaults(),
+		Phone:         phoneDefaults(),
 		Listen:        "127.0.0.1:8080",
 		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals:     ProposalsConfig{ExpireAfter: action.ProposalLife},
@@ -386,6 +388,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Alerts.check(); err != nil {
+		return err
+	}
+	if err := c.Phone.check(); err != nil {
 		return err
 	}
 	if c.Misses.Max < 1 {

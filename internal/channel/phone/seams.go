@@ -1,0 +1,57 @@
+package phone
+
+import (
+	"context"
+
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+)
+
+// Channel and ChannelSMS are what speakers of this package are of: a call, and
+// a text message.
+const (
+	Channel    = "phone"
+	ChannelSMS = "sms"
+)
+
+// Calls is who had calls placed: it says what they are about, and is told how
+// they ended.
+type Calls interface {
+	// Opening is what is said to who picks up a call that was placed with this
+	// ref, and in which conversation and whose name the talk goes on. It is asked
+	// at every turn of the call, and whenever the carrier repeats one, so asking
+	// changes nothing. ok is false where there is no such call (any more).
+	Opening(ctx context.Context, ref string) (o Opening, ok bool)
+	// Ended is told how a call ended, in the carrier's words: completed, busy,
+	// no-answer, failed or canceled. It may be told more than once.
+	Ended(ctx context.Context, ref, status string) error
+}
+
+// Opening is how a call that was placed begins.
+type Opening struct {
+	// Conversation is the one that goes on by telephone. Something may be open
+	// in it already, as the Reply says.
+	Conversation string
+	// Speaker is in whose name is spoken: whoever was called. That the number
+	// was dialled is as good as the carrier's word for who calls.
+	Speaker access.Speaker
+	Reply   dialogue.Reply // what is said first
+}
+
+// The statuses with which a call ends.
+const (
+	Completed = "completed"
+	Busy      = "busy"
+	NoAnswer  = "no-answer"
+	Failed    = "failed"
+	Canceled  = "canceled"
+)
+
+// over reports whether a status is one that a call ends with.
+func over(status string) bool {
+	switch status {
+	case Completed, Busy, NoAnswer, Failed, Canceled:
+		return true
+	}
+	return false
+}
