@@ -69,6 +69,8 @@ func (f *fleet) Apply(ctx context.Context, ch kube.Change, id string) (kube.Appl
 	return c.Apply(ctx, ch, id)
 }
 
+func (f *fleet) CatchUp(ctx context.Context, ref kube.Ref) { f.of[ref.Name].CatchUp(ctx, ref) }
+
 func (f *fleet) WatchRollout(ctx context.Context, ref kube.Ref, generation int64) iter.Seq2[kube.Workload, error] {
 	return f.of[ref.Name].WatchRollout(ctx, ref, generation)
 }

@@ -40,9 +40,11 @@ type Writer interface {
 	Step(ctx context.Context, c kube.Change, id string) (kube.Progress, error)
 }
 
-// Watcher follows roll-outs; *kube.Reader is one.
+// Watcher follows roll-outs; *kube.Fleet is one.
 type Watcher interface {
 	WatchRollout(ctx context.Context, ref kube.Ref, generation int64) iter.Seq2[kube.Workload, error]
+	// CatchUp waits until what is read of an object is no older than now, or ctx ends.
+	CatchUp(ctx context.Context, ref kube.Ref)
 }
 
 // Reporter tells people what happens.
@@ -75,6 +77,8 @@ const (
 	// the cluster says that it may not go on now, the time grows to stepLast.
 	stepEvery = time.Second
 	stepLast  = 5 * time.Second
+	// lagLimit is how long an outcome waits for the watches to see what was done.
+	lagLimit = 3 * time.Second
 	// narrateEvery is the least time between two reports of progress.
 	narrateEvery = 500 * time.Millisecond
 	// ProposalLife is how long a proposal waits for yes, unless Patience says.
@@ -599,6 +603,7 @@ func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) 
 	if e.Told {
 		return nil
 	}
+	l.catchUp(ctx, e)
 	for {
 		err := r.Outcome(ctx, e)
 		if err == nil {
@@ -614,6 +619,18 @@ func (l *Ledger) carryOut(ctx context.Context, e Entry, r Reporter) (err error) 
 	e.Told = true
 	_, err = l.swap(context.WithoutCancel(ctx), e, e.State)
 	return err
+}
+
+// catchUp lets the watches see what was done before it is told: whoever hears that
+// may ask at once how it is. What was watched to its end has been seen.
+func (l *Ledger) catchUp(ctx context.Context, e Entry) {
+	ctx, cancel := context.WithTimeout(ctx, lagLimit)
+	defer cancel()
+	for _, s := range e.Steps {
+		if s.Applied && !(s.Ready && s.Change.Ending() == kube.EndsRolledOut) {
+			l.watcher.CatchUp(ctx, s.Change.Ref)
+		}
+	}
 }
 
 // outdated stops a chain, or a change that is made bit by bit, that nobody was

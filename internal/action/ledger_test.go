@@ -47,6 +47,8 @@ type cluster struct {
 	rolls   bool                  // whether roll-outs finish
 	gone    bool                  // deleted
 	mute    int                   // so many changes are made without an answer
+	lag     time.Duration         // of what is read, behind what was written
+	caught  []kube.Ref            // what it was waited for to be read
 }
 
 func newCluster() *cluster {
@@ -124,6 +126,18 @@ func (c *cluster) WatchRollout(ctx context.Context, _ kube.Ref, _ int64) iter.Se
 			case <-time.After(time.Second):
 			}
 		}
+	}
+}
+
+// CatchUp waits as long as the cluster's watch lags.
+func (c *cluster) CatchUp(ctx context.Context, ref kube.Ref) {
+	c.mu.Lock()
+	lag := c.lag
+	c.caught = append(c.caught, ref)
+	c.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-time.After(lag):
 	}
 }
 

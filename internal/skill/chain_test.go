@@ -129,6 +129,9 @@ func (*town) Step(context.Context, kube.Change, string) (kube.Progress, error) {
 	return kube.Progress{}, errors.New("no steps")
 }
 
+// CatchUp: what is done here is seen at once.
+func (*town) CatchUp(context.Context, kube.Ref) {}
+
 func (t *town) WatchRollout(_ context.Context, ref kube.Ref, _ int64) iter.Seq2[kube.Workload, error] {
 	return func(yield func(kube.Workload, error) bool) {
 		t.mu.Lock()
