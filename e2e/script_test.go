@@ -46,6 +46,7 @@ type script struct {
 	now    *conversation
 	status int  // of the last bot or ask
 	owed   bool // the script has not said yet what the status must be
+	left   leftovers
 	second *sandboxtest.Sandbox
 }
 
@@ -61,7 +62,7 @@ func setUp(env *testscript.Env, prefix string, r rights) error {
 	env.Values[scriptKey{}] = s
 	env.Setenv("NS", w.namespace)
 	env.Defer(func() {
-		if err := w.destroy(); err != nil {
+		if err := errors.Join(w.destroy(), s.left.clear(w.namespace)); err != nil {
 			env.T().Log(err)
 		}
 		if f, ok := env.T().(interface{ Failed() bool }); ok && f.Failed() {
@@ -320,6 +321,9 @@ func runKubectl(s *script, ts *testscript.TestScript, neg bool, args []string) e
 	for i, a := range args {
 		if _, err := os.Stat(ts.MkAbs(a)); i > 0 && slices.Contains([]string{"-f", "--patch-file"}, args[i-1]) && err == nil {
 			args[i] = ts.MkAbs(a) // a file of the script
+			if slices.Contains([]string{"apply", "create"}, args[0]) {
+				ts.Check(s.left.note(args[i]))
+			}
 		}
 	}
 	out, err := s.world.kubectl(context.Background(), args...)
