@@ -91,7 +91,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return nil, errors.Join(err, st.Close())
 	}
 	if c.Alerts.on() {
-		out.board = alertmanager.NewBoard(time.Now)
+		out.board = alertmanager.NewBoard(st, time.Now)
 	}
 	var writer action.Writer
 	if !opt.readOnly {

@@ -162,14 +162,14 @@ func (c AlertsConfig) on() bool { return c != AlertsConfig{} }
 
 // webhook makes the webhook, which tells the board.
 func (c AlertsConfig) webhook(board *alertmanager.Board, log *slog.Logger) (*alerts.Handler, error) {
-	return alerts.New(alerts.Config{Token: string(c.Token), Username: c.Username, Password: string(c.Password)}, board, log)
+	return alerts.New(alerts.Config{Token: string(c.Token), Username: c.Username, Password: string(c.Password)}, board, board, log)
 }
 
 func (c AlertsConfig) check() error {
 	if !c.on() {
 		return nil
 	}
-	_, err := c.webhook(alertmanager.NewBoard(time.Now), slog.New(slog.DiscardHandler))
+	_, err := c.webhook(nil, slog.New(slog.DiscardHandler))
 	return err
 }
 

@@ -81,7 +81,7 @@ func house() map[string]room {
 
 		"internal/silencer": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager"}, tests: []string{"internal/observability/backend", "internal/sandboxtest"}},
 
-		"internal/channel/alerts": {ours: []string{"internal/fault", "internal/observability", "internal/observability/alertmanager", "internal/webhook"}, tests: []string{"internal/channel/channeltest", "internal/sandboxtest"}},
+		"internal/channel/alerts": {ours: []string{"internal/fault", "internal/observability", "internal/observability/alertmanager", "internal/webhook"}, tests: []string{"internal/channel/channeltest", "internal/sandboxtest", "internal/store"}},
 
 		"internal/observability/traces": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend"}, tests: []string{"internal/sandboxtest"}},
 

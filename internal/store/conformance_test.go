@@ -36,6 +36,7 @@ func TestConformance(t *testing.T) {
 		{"audit lines come with what they tell of", auditLinesComeWithTheJournal},
 		{"audit lines of many make one chain", auditLinesOfManyMakeOneChain},
 		{"the audit trail is only added to", auditIsOnlyAddedTo},
+		{"of an alert the last word counts", alertsAreKept},
 		{"what nobody needs is swept away", sweeping},
 	} {
 		t.Run(c.name, func(t *testing.T) { bothEngines(t, c.test) })

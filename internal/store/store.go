@@ -1,5 +1,5 @@
 // Package store keeps what must outlive the process: sessions, answers to
-// deliveries, outcomes, the ledger's journal and the audit trail, in one SQLite
+// deliveries, outcomes, alerts, the ledger's journal and the audit trail, in one SQLite
 // file or in PostgreSQL. It knows nothing of what it keeps: rows are ids,
 // states and bytes.
 package store
@@ -193,6 +193,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 			{"DELETE FROM deliveries WHERE at < ?", now.Add(-deliveryLife)},
 			{"DELETE FROM events WHERE at < ?", now.Add(-eventLife)},
 			{"DELETE FROM sessions WHERE updated < ?", now.Add(-sessionLife)},
+			{"DELETE FROM alerts WHERE at < ?", now.Add(-alertLife)},
 		} {
 			if _, err := t.exec(ctx, old.query, old.before.UnixMilli()); err != nil {
 				return err

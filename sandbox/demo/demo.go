@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,7 +25,8 @@ const (
 	sandboxStop  = 10 * time.Second
 )
 
-// config is the assistant's configuration. %[1]s is the folder for its files.
+// config is the assistant's configuration. %[1]s is the folder for its files, %[2]s what Alertmanager says to be
+// known.
 const config = `# Written by "make demo".
 state: {path: %[1]s/firstmate.db}
 access:
@@ -35,6 +37,7 @@ access:
       groups: [shop-operators]
       write: true
 dialogflow: {es: {username: demo, password: demo}}
+alerts: {username: alertmanager, password: %[2]s}
 `
 
 // banner is what a person sees before the chat begins.
@@ -86,7 +89,7 @@ func (d *demo) announce(line string) {
 }
 
 func (d *demo) startSandbox(ctx context.Context) error {
-	args := []string{"up", "--with-parent"}
+	args := []string{"up", "--with-parent", "--alert-webhook-later"}
 	if d.options.dir != "" {
 		args = append(args, "--dir", d.options.dir)
 	}
@@ -136,7 +139,8 @@ func (d *demo) startBot(ctx context.Context) error {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(d.configFile(), fmt.Appendf(nil, config, d.dir), 0o600); err != nil {
+	password := rand.Text()
+	if err := os.WriteFile(d.configFile(), fmt.Appendf(nil, config, d.dir, password), 0o600); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -157,8 +161,27 @@ func (d *demo) startBot(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the assistant did not start: %w%s", err, lastLines(d.logFile(), 15))
 	}
+	if err := d.wireAlerts(password); err != nil {
+		return err
+	}
 	d.announce("FIRSTMATE_URL=" + d.url)
 	return nil
+}
+
+// wireAlerts tells Alertmanager where the assistant is. It is known only now: the
+// assistant took whatever port was free.
+func (d *demo) wireAlerts(password string) error {
+	to, err := url.Parse(d.url)
+	if err != nil {
+		return err
+	}
+	to.User, to.Path = url.UserPassword("alertmanager", password), "/webhooks/alertmanager"
+	file := filepath.Join(filepath.Dir(d.kubeconfig), "alert-webhook")
+	// It may be read at any time: never half of it.
+	if err := os.WriteFile(file+".new", []byte(to.String()), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 func (d *demo) configFile() string { return filepath.Join(d.dir, "firstmate.yaml") }

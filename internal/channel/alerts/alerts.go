@@ -54,9 +54,16 @@ type Consumer interface {
 	Hear(ctx context.Context, changes []observability.AlertChange) error
 }
 
+// Memory knows what was told before this process began, or to another one;
+// *alertmanager.Board is one. What the consumer did not take it must not know.
+type Memory interface {
+	Knows(ctx context.Context, change observability.AlertChange) (bool, error)
+}
+
 // Handler answers Alertmanager.
 type Handler struct {
 	consumer Consumer
+	memory   Memory
 	verify   webhook.Verifier
 	stack    *webhook.Stack
 	log      *slog.Logger
@@ -66,22 +73,23 @@ type Handler struct {
 	order []key // oldest first
 }
 
-// key is what a change is known again by: Alertmanager repeats what fires, and
-// several of a cluster may send the same.
+// key is what a change is known again by: Alertmanager repeats what fires, several
+// of a cluster may send the same, and an alert may be of more than one group.
 type key struct {
-	group, fingerprint string
-	resolved           bool
-	since              time.Time
+	fingerprint string
+	resolved    bool
+	since       time.Time
 }
 
-// New returns the webhook. It refuses a configuration that lets anybody call.
-func New(c Config, consumer Consumer, log *slog.Logger) (*Handler, error) {
+// New returns the webhook; memory may be nil. It refuses a configuration that lets
+// anybody call.
+func New(c Config, consumer Consumer, memory Memory, log *slog.Logger) (*Handler, error) {
 	verify, err := c.verifier()
 	if err != nil {
 		return nil, err
 	}
 	return &Handler{
-		consumer: consumer, verify: verify, log: log, seen: map[key]bool{},
+		consumer: consumer, memory: memory, verify: verify, log: log, seen: map[key]bool{},
 		stack: webhook.New(log, webhook.MaxBody(MaxBody), webhook.Deadline(10*time.Second)),
 	}, nil
 }
@@ -126,6 +134,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	for i, c := range changes {
 		k := keyOf(c)
 		changes[i].Repeated = h.seen[k] || fresh[k]
+		if !changes[i].Repeated && h.memory != nil {
+			if changes[i].Repeated, err = h.memory.Knows(r.Context(), c); err != nil {
+				return err
+			}
+		}
 		fresh[k] = true
 	}
 	if err := h.consumer.Hear(r.Context(), changes); err != nil {
@@ -140,7 +153,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 func keyOf(c observability.AlertChange) key {
-	return key{c.Group, c.Alert.Fingerprint, c.Resolved, c.Alert.Since.UTC()}
+	return key{c.Alert.Fingerprint, c.Resolved, c.Alert.Since.UTC()}
 }
 
 // remember notes a change; the oldest are forgotten.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
+	"github.com/firstmate-ops/firstmate/internal/store"
 )
 
 // ear is a consumer that remembers what it heard.
@@ -45,7 +47,7 @@ func (e *ear) heard() []observability.AlertChange {
 
 func handler(t *testing.T, c alerts.Config, to alerts.Consumer) http.Handler {
 	t.Helper()
-	h, err := alerts.New(c, to, slog.New(slog.DiscardHandler))
+	h, err := alerts.New(c, to, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +108,7 @@ func TestChannel(t *testing.T) {
 		})
 	}
 	for _, c := range []alerts.Config{{}, {Username: "a"}, {Password: "a"}, {Token: "a", Username: "b", Password: "c"}} {
-		if _, err := alerts.New(c, &ear{}, slog.New(slog.DiscardHandler)); fault.KindOf(err) != fault.Usage {
+		if _, err := alerts.New(c, &ear{}, nil, slog.New(slog.DiscardHandler)); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
@@ -140,7 +142,7 @@ func TestRepetitionsAreKnown(t *testing.T) {
 	for _, c := range e.heard() {
 		got = append(got, fmt.Sprintf("%s/%s %v %v", c.Group, c.Alert.Fingerprint, c.Resolved, c.Repeated))
 	}
-	want := "g/f1 false false, g/f1 false true, g/f2 false false, h/f1 false false, g/f1 true false, g/f1 true true, g/f1 false false"
+	want := "g/f1 false false, g/f1 false true, g/f2 false false, h/f1 false true, g/f1 true false, g/f1 true true, g/f1 false false"
 	if s := strings.Join(got, ", "); s != want {
 		t.Errorf("heard %s\nwant  %s", s, want)
 	}
@@ -160,10 +162,26 @@ func TestRepetitionsAreKnown(t *testing.T) {
 	}
 }
 
+// open opens the store that a board is kept in.
+func open(t *testing.T, path string) *store.Store {
+	t.Helper()
+	s, err := store.OpenSQLite(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
 func TestBoard(t *testing.T) {
-	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	at := time.Now().UTC()
 	now := at
-	b := alertmanager.NewBoard(func() time.Time { return now })
+	path := filepath.Join(t.TempDir(), "x.db")
+	b := alertmanager.NewBoard(open(t, path), func() time.Time { return now })
 	change := func(fingerprint, severity string, since time.Time, resolved bool) observability.AlertChange {
 		return observability.AlertChange{Resolved: resolved, Alert: alertmanager.Value(fingerprint, map[string]string{"alertname": fingerprint, "severity": severity, "cluster": "c-" + fingerprint}, nil, since, "")}
 	}
@@ -193,6 +211,23 @@ func TestBoard(t *testing.T) {
 	}
 	if got, err := b.Firing(t.Context(), "c-a"); err != nil || len(got) != 1 {
 		t.Error(got, err)
+	}
+	hear(change("b", "critical", at, false)) // as late
+	if got := list(); got != "c a" {
+		t.Errorf("fires: %s", got)
+	}
+	// Another process, or the same after a restart, knows as much.
+	b = alertmanager.NewBoard(open(t, path), func() time.Time { return now })
+	for _, c := range []struct {
+		change observability.AlertChange
+		knows  bool
+	}{
+		{change("a", "warning", at, false), true}, {change("a", "warning", at.Add(time.Hour), false), false}, {change("a", "warning", at, true), false},
+		{change("b", "critical", at, true), true}, {change("d", "warning", at, false), false},
+	} {
+		if knows, err := b.Knows(t.Context(), c.change); knows != c.knows || err != nil {
+			t.Errorf("%s, resolved %v: known %v, %v", c.change.Alert.Name, c.change.Resolved, knows, err)
+		}
 	}
 	now = now.Add(20 * time.Hour)
 	hear(change("a", "warning", at, false)) // it is repeated

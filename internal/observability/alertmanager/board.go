@@ -2,76 +2,78 @@ package alertmanager
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/observability"
 )
 
-const (
-	// boardLife is how long an alert counts that nobody repeats: Alertmanager does
-	// every four hours, unless repeat_interval says otherwise.
-	boardLife = 24 * time.Hour
-	boardSize = 5000
-)
+// boardLife is how long an alert counts that nobody repeats: Alertmanager does
+// every four hours, unless repeat_interval says otherwise.
+const boardLife = 24 * time.Hour
 
-// Board is what fires as far as Alertmanager's webhook told, for where nobody can
-// ask Alertmanager itself. It knows of no silences: what is silenced is not told.
+// Keeper keeps the last word on each alert; *store.Store is one. Word of an
+// earlier time than what is kept changes nothing.
+type Keeper interface {
+	PutAlert(ctx context.Context, id string, since time.Time, over bool, data []byte, at time.Time) error
+	LastAlert(ctx context.Context, id string) (since time.Time, over, ok bool, err error)
+	Alerts(ctx context.Context, heard time.Time, f func(data []byte) error) error
+}
+
+// Board keeps what fires by what Alertmanager's webhook told, for where
+// Alertmanager itself cannot be asked, and over a restart. It may be used by
+// several at a time, and by several processes.
 type Board struct {
-	now func() time.Time
-
-	mu    sync.Mutex
-	fires map[string]told // by fingerprint
+	kept Keeper
+	now  func() time.Time
 }
 
-type told struct {
-	alert observability.Alert
-	at    time.Time
-}
+// NewBoard returns the board of what is kept.
+func NewBoard(kept Keeper, now func() time.Time) *Board { return &Board{kept, now} }
 
-// NewBoard returns an empty board.
-func NewBoard(now func() time.Time) *Board { return &Board{now: now, fires: map[string]told{}} }
-
-// Hear notes what fires and what is over.
-func (b *Board) Hear(_ context.Context, changes []observability.AlertChange) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// Hear takes what changed.
+func (b *Board) Hear(ctx context.Context, changes []observability.AlertChange) error {
 	now := b.now()
 	for _, c := range changes {
-		was, known := b.fires[c.Alert.Fingerprint]
-		switch {
-		case known && was.alert.Since.After(c.Alert.Since): // word of an earlier time comes late
-		case c.Resolved:
-			delete(b.fires, c.Alert.Fingerprint)
-		case known || len(b.fires) < boardSize:
-			b.fires[c.Alert.Fingerprint] = told{c.Alert, now}
+		data, err := json.Marshal(c.Alert)
+		if err != nil {
+			return fmt.Errorf("alertmanager: %w", err)
 		}
-	}
-	for f, t := range b.fires {
-		if now.Sub(t.at) > boardLife {
-			delete(b.fires, f)
+		if err := b.kept.PutAlert(ctx, c.Alert.Fingerprint, c.Alert.Since, c.Resolved, data, now); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Alerts lists what fires, the gravest first, then the newest; of a filter the
-// matchers that are equalities count.
-func (b *Board) Alerts(_ context.Context, f Filter) ([]observability.Alert, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	out := []observability.Alert{}
-	for _, t := range b.fires {
-		if b.now().Sub(t.at) <= boardLife && !slices.ContainsFunc(f.Matchers, func(m observability.Matcher) bool { return !m.Regex && (t.alert.Labels[m.Name] == m.Value) == m.Not }) {
-			out = append(out, t.alert)
-		}
-	}
-	Sort(out)
-	return out, nil
+// Knows reports whether the board was told of a change before, also by another
+// process.
+func (b *Board) Knows(ctx context.Context, c observability.AlertChange) (bool, error) {
+	since, over, ok, err := b.kept.LastAlert(ctx, c.Alert.Fingerprint)
+	return ok && over == c.Resolved && since.Equal(c.Alert.Since), err
 }
 
-// Firing lists what fires in a cluster. An alert that names none may be of any.
+// Alerts lists what fires as of what was told. Nobody told what is silenced or
+// inhibited: those alerts are told of before and after, not meanwhile.
+func (b *Board) Alerts(ctx context.Context, f Filter) ([]observability.Alert, error) {
+	out := []observability.Alert{}
+	err := b.kept.Alerts(ctx, b.now().Add(-boardLife), func(data []byte) error {
+		var a observability.Alert
+		if err := json.Unmarshal(data, &a); err != nil {
+			return fmt.Errorf("alertmanager: %w", err)
+		}
+		if !slices.ContainsFunc(f.Matchers, func(m observability.Matcher) bool { return !m.Regex && (a.Labels[m.Name] == m.Value) == m.Not }) {
+			out = append(out, a)
+		}
+		return nil
+	})
+	Sort(out)
+	return out, err
+}
+
+// Firing lists what fires in a cluster; "" is all.
 func (b *Board) Firing(ctx context.Context, cluster string) ([]observability.Alert, error) {
 	all, err := b.Alerts(ctx, Filter{})
 	return inCluster(all, cluster), err

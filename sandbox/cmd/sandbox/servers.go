@@ -104,7 +104,7 @@ func (c *cluster) startServers(ctx context.Context) error {
 	}
 	wg.Go(func() {
 		if _, ok := c.options.servers["alertmanager"]; ok {
-			if err := c.startServer(ctx, "alertmanager", server.Options{Webhook: c.options.alertWebhook}); err != nil {
+			if err := c.startServer(ctx, "alertmanager", c.alertsTo()); err != nil {
 				errs <- err
 				return
 			}
@@ -152,6 +152,15 @@ func (c *cluster) startServer(ctx context.Context, name string, o server.Options
 		}
 	}()
 	return nil
+}
+
+// alertsTo says whom Alertmanager tells.
+func (c *cluster) alertsTo() server.Options {
+	o := server.Options{Webhook: c.options.alertWebhook}
+	if c.options.alertWebhookLater {
+		o.WebhookFile = c.state.File(alertWebhookFile)
+	}
+	return o
 }
 
 // scrapes are what Prometheus asks for metrics.

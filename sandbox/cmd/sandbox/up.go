@@ -24,6 +24,9 @@ const stopTimeout = 900 * time.Millisecond
 
 var errUsage = errors.New("wrong usage")
 
+// alertWebhookFile holds, in the folder of the state, whom Alertmanager tells.
+const alertWebhookFile = "alert-webhook"
+
 type upOptions struct {
 	dir         string
 	nodes, pods int
@@ -37,6 +40,8 @@ type upOptions struct {
 	faultAgo time.Duration
 	// alertWebhook is whom Alertmanager tells of alerts, if anybody.
 	alertWebhook string
+	// alertWebhookLater has Alertmanager look in a file for that, each time.
+	alertWebhookLater bool
 	// history is how far back the shop's past reaches, logVolume how many MiB of
 	// log lines there are from before.
 	history   time.Duration
@@ -56,6 +61,7 @@ func parseUp(args []string) (upOptions, error) {
 	fs.BoolVar(&o.withParent, "with-parent", false, "stop when the process that started this one is gone")
 	fs.Var(o.servers, "server", "start `name=path` too: prometheus, loki, jaeger or alertmanager, and the program; may be repeated")
 	fs.StringVar(&o.alertWebhook, "alert-webhook", "", "`URL` that Alertmanager tells of alerts")
+	fs.BoolVar(&o.alertWebhookLater, "alert-webhook-later", false, "Alertmanager reads that URL from the file \""+alertWebhookFile+"\" beside the kubeconfig, whenever it has something to tell")
 	fs.Func("fault", "switch a fault of this `name` on, once the shop is up; may be repeated", func(name string) error {
 		o.faults = append(o.faults, name)
 		return nil
@@ -92,6 +98,8 @@ pulled, …-crash and …-oom crash again and again, …-slow is ready after 30 
 	switch {
 	case fs.NArg() > 0:
 		return complain("unexpected argument %q", fs.Arg(0))
+	case o.alertWebhook != "" && o.alertWebhookLater:
+		return complain("--alert-webhook and --alert-webhook-later say two things")
 	case o.empty && len(o.faults) > 0:
 		return complain("--fault needs the shop, --empty is without it")
 	case o.nodes < 0 || o.nodes > 1000:

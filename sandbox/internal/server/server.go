@@ -46,8 +46,9 @@ type Options struct {
 	Alertmanager string
 	Rules        []string
 	Scrapes      []Scrape
-	// Webhook is where Alertmanager tells of alerts, if anywhere.
-	Webhook string
+	// Webhook is where Alertmanager tells of alerts, if anywhere. WebhookFile holds
+	// that instead, and is read anew each time: who is told may begin later.
+	Webhook, WebhookFile string
 }
 
 // Scrape is something that Prometheus asks for metrics.
@@ -250,8 +251,11 @@ func describe(name string, o Options) (recipe, error) {
 		r.ready = r.url + "/ready"
 		r.args = []string{"-config.file=" + config, "-target=all"}
 	case "alertmanager":
-		if o.Webhook != "" {
+		switch {
+		case o.Webhook != "":
 			fill["WEBHOOKS"] = "[{url: " + quote(o.Webhook) + ", send_resolved: true}]"
+		case o.WebhookFile != "":
+			fill["WEBHOOKS"] = "[{url_file: " + quote(o.WebhookFile) + ", send_resolved: true}]"
 		}
 		r.ready = r.url + "/-/ready"
 		r.args = []string{

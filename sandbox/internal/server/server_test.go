@@ -55,6 +55,13 @@ func TestConfigurationIsFilledIn(t *testing.T) {
 		Scrapes: []Scrape{{Job: "a", Address: "127.0.0.1:1", HonorLabels: true}, {Job: "b", Address: "127.0.0.1:2", Keep: "up|x.*", CAFile: "/ca", CertFile: "/c", KeyFile: "/k"}},
 		Webhook: "http://127.0.0.1:8/alerts",
 	}
+	later := Options{Dir: t.TempDir(), WebhookFile: "/it's/alert-webhook"}
+	if _, err := describe("alertmanager", later); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(later.Dir, "alertmanager.yaml")); err != nil || !strings.Contains(string(b), "[{url_file: '/it''s/alert-webhook', send_resolved: true}]") {
+		t.Errorf("%s, %v", b, err)
+	}
 	for name, want := range map[string][]string{
 		"prometheus": {
 			"alertmanagers: [{static_configs: [{targets: ['127.0.0.1:9']}]}]", "rule_files: ['/it''s/rules.yaml']",
