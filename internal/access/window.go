@@ -200,3 +200,33 @@ func weekday(s string) (int, bool) {
 	}
 	return 0, false
 }
+
+// Next is the first time after t at which the window begins or ends; zero where
+// it never does again.
+func (w Window) Next(t time.Time) time.Time {
+	var edges []time.Time
+	if !w.end.IsZero() {
+		edges = []time.Time{w.start, w.end}
+	} else {
+		y, m, d := t.In(w.zone).Date()
+		minutes := []int{w.from, w.to}
+		if w.weekly {
+			minutes = []int{w.from % day, w.to % day}
+		}
+		for ahead := -1; ahead <= 8; ahead++ {
+			for _, at := range minutes {
+				c := time.Date(y, m, d+ahead, 0, at, 0, 0, w.zone)
+				// What the clock shows twice, or not at all, is an edge where it is changed.
+				from, to := c.ZoneBounds()
+				edges = append(edges, c, from, to, c.Add(-time.Hour), c.Add(time.Hour), c.Add(-time.Hour/2), c.Add(time.Hour/2))
+			}
+		}
+	}
+	var next time.Time
+	for _, c := range edges {
+		if c.After(t) && (next.IsZero() || c.Before(next)) && w.Holds(c) != w.Holds(c.Add(-time.Nanosecond)) {
+			next = c
+		}
+	}
+	return next
+}
