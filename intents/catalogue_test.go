@@ -150,7 +150,7 @@ replies:
 }
 
 func TestReplyFuncs(t *testing.T) {
-	for in, want := range map[string]string{"web-admin": "web admin", "2.1-bad": "2.1 bad", "shop/web": "shop web", "ghcr.io/acme/web:1.2": "ghcr io acme web 1.2", "a_b": "a b", "v2.": "v2"} {
+	for in, want := range map[string]string{"web-admin": "web admin", "2.1-bad": "2.1 bad", "shop/web": "shop web", "ghcr.io/acme/web:1.2": "ghcr io acme web 1.2", "a_b": "a b", "v2.": "v2", "web-7d9f8b6c5d-x2x4z": "web", "web@sha256:9f86d081": "web"} {
 		if got := spoken(in); got != want {
 			t.Errorf("spoken(%q) = %q, want %q", in, got, want)
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+
+	"github.com/firstmate-ops/firstmate/internal/speech"
 )
 
 // Say is a reply: short for the ear, fuller for the eye.
@@ -96,28 +98,8 @@ func number(n any) (string, error) {
 	return "", fmt.Errorf("%T is not a number", n)
 }
 
-// spoken turns the separators of a name into pauses, because engines that read
-// aloud stumble over them or say "dash". A dot between digits is a decimal
-// point and stays.
-func spoken(name any) string {
-	s := fmt.Sprint(name)
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; c {
-		case '-', '_', '/', ':', '@':
-			b.WriteByte(' ')
-		case '.':
-			if i > 0 && i+1 < len(s) && isDigit(s[i-1]) && isDigit(s[i+1]) {
-				b.WriteByte(c)
-			} else {
-				b.WriteByte(' ')
-			}
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return strings.Join(strings.Fields(b.String()), " ")
-}
+// spoken is a name as it is said: speech has the rules.
+func spoken(name any) string { return speech.Name(fmt.Sprint(name)) }
 
 // joinNames lists names the way people do: "web, cart and search".
 func joinNames(list any) (string, error) {

@@ -50,7 +50,7 @@ func house() map[string]room {
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
 			tests:  []string{"internal/sandboxtest"},
 		},
-		"intents":                {theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
+		"intents":                {ours: []string{"internal/speech"}, theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
 		"internal/fault":         {},
 		"internal/observability": {},
 		"internal/diagnosis":     {ours: []string{"internal/fault", "internal/observability"}},
