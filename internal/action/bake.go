@@ -56,6 +56,9 @@ type Baked struct {
 	Tried []Tried   `json:"tried"`
 	// Looked says that it was measured, so that it was told that it is watched.
 	Looked bool `json:"looked,omitempty"`
+	// Longer says that it is watched for as long again: at the end of its time it
+	// looked worse, which could still be chance.
+	Longer bool `json:"longer,omitempty"`
 	// Changed says that the watching ended because somebody changed or deleted it.
 	Changed bool `json:"changed,omitempty"`
 	// Next is the entry that puts back what does worse, or promotes what does well.
@@ -73,6 +76,16 @@ func (b *Baked) Worse() bool { return b != nil && b.any(gate.Worse) }
 
 func (b *Baked) any(k gate.Kind) bool {
 	return slices.ContainsFunc(b.Tried, func(t Tried) bool { return t.Verdict.Kind == k })
+}
+
+// lengthen has what looks worse, and may be chance, watched for longer.
+func (b *Baked) lengthen(by time.Duration) {
+	b.Longer, b.Until = true, time.Now().Add(by)
+	for i := range b.Tried {
+		if b.Tried[i].Verdict.Kind == gate.Unsure {
+			b.Tried[i].Verdict.Kind = gate.Open
+		}
+	}
 }
 
 // why is what the audit trail has of the verdicts.
@@ -145,7 +158,12 @@ func (l *Ledger) bake(ctx context.Context, e Entry, r Reporter) (Entry, error) {
 		if err := l.measure(ctx, e, normal, over); err != nil {
 			return e, err
 		}
-		if !b.Looked && b.any(gate.Open) {
+		longer := over && !b.Longer && b.any(gate.Unsure)
+		if longer {
+			b.lengthen(l.guard.For)
+			over = false
+		}
+		if (!b.Looked || longer) && b.any(gate.Open) {
 			r.Progress(ctx, e)
 		}
 		b.Looked = true

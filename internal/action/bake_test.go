@@ -46,6 +46,7 @@ type measurer struct {
 	seen  []action.Trial
 	quiet bool // nobody sends requests
 	down  bool
+	few   bool // there are few samples, so that it takes longer to be sure
 }
 
 func (m *measurer) Measure(_ context.Context, t action.Trial) gate.Evidence {
@@ -71,6 +72,9 @@ func (m *measurer) Measure(_ context.Context, t action.Trial) gate.Evidence {
 		return s
 	}
 	im := t.Change.Images[0]
+	if m.few {
+		return gate.Evidence{Old: of(im.From, 8), New: of(im.To, took/4)}
+	}
 	return gate.Evidence{Old: of(im.From, 30), New: of(im.To, took)}
 }
 
@@ -259,6 +263,38 @@ func TestWhatCannotBeToldIsSaid(t *testing.T) {
 }
 
 // Whoever changes it meanwhile ends it; who only scales it does not.
+// What looks worse when its time is up, and may be chance, is watched for as long
+// again before anything is said of it.
+func TestWhatMayBeChanceIsWatchedForLonger(t *testing.T) {
+	for _, auto := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t)
+			c := &releases{cluster: h.cluster}
+			l := h.guarded(c, h.store, &measurer{r: c, few: true}, auto)
+			r, stop := h.run(l)
+			start := time.Now()
+			e := release(t, l, "k", "web:bad")
+			h.yes(l, e.ID)
+			time.Sleep(bakeFor + 2*time.Second)
+			if now, err := l.Entry(t.Context(), e.ID); err != nil || now.State != action.Baking || !now.Bake.Longer {
+				t.Errorf("after its time the journal holds %+v, %v", now, err)
+			}
+			l.Settle(t.Context())
+			stop()
+			end := ends(r)[e.ID]
+			if v := end.Bake.Tried[0].Verdict; v.Kind != gate.Worse {
+				t.Errorf("the verdict is %+v", v)
+			}
+			if d := time.Since(start); d > 4*bakeFor {
+				t.Errorf("it took %v", d)
+			}
+			if want := map[bool]string{true: "web:1", false: "web:bad"}[auto]; c.image() != want {
+				t.Errorf("it runs %s, want %s", c.image(), want)
+			}
+		})
+	}
+}
+
 func TestAnotherChangeEndsTheBake(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

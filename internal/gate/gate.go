@@ -51,6 +51,7 @@ const (
 	Open     Kind = ""         // not known yet
 	Good     Kind = "good"     // as good as the old one
 	Worse    Kind = "worse"    // by its errors, its latency or its restarts
+	Unsure   Kind = "unsure"   // it looks worse, but what was measured is too little to be sure
 	Doubtful Kind = "doubtful" // its numbers are as good, but it logs or reports what the old one did not
 	Quiet    Kind = "quiet"    // too few requests to tell
 	Blind    Kind = "blind"    // nothing could be measured
@@ -126,17 +127,24 @@ const (
 // that it is worse.
 func Decide(e Evidence, over bool) Verdict {
 	v := e.verdict()
-	if moreErrors(e.Old, e.New) {
+	// What looks worse at the end and may be chance is not called as good.
+	failing, slow := failsMore(e.Old, e.New), takesLonger(e.Old, e.New)
+	if failing && greater(e.New.Errors, e.Old.Errors) {
 		v.Why = append(v.Why, Errors)
 	}
-	if slower(e.Old, e.New) {
+	if slow && greater(e.New.Latency, e.Old.Latency) {
 		v.Why = append(v.Why, Latency)
 	}
 	if e.New.Restarts >= e.Old.Restarts+restartsMore {
 		v.Why = append(v.Why, Restarts)
 	}
-	if len(v.Why) > 0 {
+	switch {
+	case len(v.Why) > 0:
 		v.Kind = Worse
+	case over && failing:
+		v.Kind, v.Why = Unsure, append(v.Why, Errors)
+	case over && slow:
+		v.Kind, v.Why = Unsure, append(v.Why, Latency)
 	}
 	// What is only said in a log never makes a version worse: it may be harmless.
 	if v.Logs = often(e.Logs); len(v.Logs) > 0 {
@@ -148,7 +156,7 @@ func Decide(e Evidence, over bool) Verdict {
 	switch {
 	case v.Kind != Worse && e.Unseen:
 		v.Kind = Unseen
-	case v.Kind == Worse || !over:
+	case v.Kind != Open || !over:
 	case len(v.Why) > 0:
 		v.Kind = Doubtful
 	default:
@@ -234,14 +242,16 @@ func (s Side) enough() bool {
 	return max(len(s.Errors), len(s.Latency)) >= enoughSamples && s.Requests >= enoughRequests
 }
 
-func moreErrors(was, is Side) bool {
+// failsMore reports whether so many more requests fail that it would count.
+func failsMore(was, is Side) bool {
 	a, b := mean(was.Errors), mean(is.Errors)
-	return was.enough() && is.enough() && b >= a+errorsMore && b >= errorsTimes*a && b*is.Requests >= errorsCount && greater(is.Errors, was.Errors)
+	return was.enough() && is.enough() && b >= a+errorsMore && b >= errorsTimes*a && b*is.Requests >= errorsCount
 }
 
-func slower(was, is Side) bool {
+// takesLonger reports whether requests take so much longer that it would count.
+func takesLonger(was, is Side) bool {
 	a, b := median(was.Latency), median(is.Latency)
-	return was.enough() && is.enough() && b >= latencyTimes*a && b >= a+latencyMore && greater(is.Latency, was.Latency)
+	return was.enough() && is.enough() && b >= latencyTimes*a && b >= a+latencyMore
 }
 
 // greater reports whether the values of one sample are greater than those of

@@ -22,10 +22,37 @@ func (c *Crew) watching(e action.Entry) (intents.Say, error) {
 		return done, err
 	}
 	key := "bake.begun"
-	if e.Bake.Back {
+	switch {
+	case e.Bake.Longer:
+		return c.longer(e)
+	case e.Bake.Back:
 		key = "bake.back"
 	}
 	return c.catalogue.Say(key, dialogue.Data{"Speech": upper(done.Speech), "Text": "✔ " + done.Text, "For": lasting(e.Bake.Until.Sub(e.Bake.Since))})
+}
+
+// longer words that what may be worse is watched for longer.
+func (c *Crew) longer(e action.Entry) (intents.Say, error) {
+	var all intents.Say
+	for _, tried := range e.Bake.Tried {
+		v := tried.Verdict
+		if v.Kind != gate.Open || len(v.Why) == 0 {
+			continue
+		}
+		data := c.verdictData(e.Steps[tried.Step], v)
+		v.Kind = gate.Unsure
+		why, err := c.reasons(v, data)
+		if err != nil {
+			return all, err
+		}
+		data["WhySpeech"], data["Why"], data["For"] = why.Speech, why.Text, lasting(time.Until(e.Bake.Until))
+		say, err := c.catalogue.Say("bake.longer", data)
+		if err != nil {
+			return all, err
+		}
+		all.Speech, all.Text = strings.TrimSpace(all.Speech+" "+say.Speech), strings.TrimSpace(all.Text+"\n"+say.Text)
+	}
+	return all, nil
 }
 
 // lasting is a time as it is said, rounded up.
@@ -58,7 +85,7 @@ func (c *Crew) watched(ctx context.Context, t *dialogue.Turn, ref kube.Ref) (say
 		if s.Change.Ref != ref && s.Change.About() != ref {
 			continue
 		}
-		data := dialogue.Data{"For": lasting(time.Until(e.Bake.Until)), "SoFarSpeech": "", "SoFar": ""}
+		data := dialogue.Data{"For": lasting(time.Until(e.Bake.Until)), "Longer": e.Bake.Longer, "SoFarSpeech": "", "SoFar": ""}
 		if v := tried.Verdict; v.New.Requests > 0 {
 			numbers, err := c.catalogue.Say("numbers", c.verdictData(s, v))
 			if err != nil {
@@ -90,7 +117,7 @@ func (c *Crew) verdicts(e action.Entry) (intents.Say, error) {
 		}
 		s, v := e.Steps[tried.Step], tried.Verdict
 		data := c.verdictData(s, v)
-		if v.Kind == gate.Worse || v.Kind == gate.Doubtful {
+		if v.Kind == gate.Worse || v.Kind == gate.Doubtful || v.Kind == gate.Unsure {
 			why, werr := c.reasons(v, data)
 			if werr != nil {
 				return intents.Say{}, werr
@@ -154,7 +181,7 @@ func (c *Crew) reasons(v gate.Verdict, data dialogue.Data) (intents.Say, error) 
 		}
 		speech, text = append(speech, say.Speech), append(text, say.Text)
 	}
-	if v.Kind == gate.Doubtful { // "but it logs …"
+	if v.Kind != gate.Worse { // "but it logs …"
 		for i := range speech {
 			speech[i], text[i] = "it "+speech[i], "it "+text[i]
 		}
