@@ -65,8 +65,8 @@ func (c ObservabilityConfig) loki(shown clusters, log *slog.Logger, observe func
 // permitted is a source that knows more than who asks may see: the cluster is
 // asked whether they may read the logs of the namespace themselves.
 type permitted struct {
-	logs.Source
-	shown clusters
+	source logs.Several
+	shown  clusters
 }
 
 // Lines gives them, or the refusal.
@@ -75,5 +75,21 @@ func (p permitted) Lines(ctx context.Context, q logs.Query) iter.Seq2[observabil
 	if err := p.shown.MayReadLogs(ctx, kube.Ref{Cluster: t.Cluster, Namespace: t.Namespace, Kind: t.Kind, Name: t.Name}); err != nil {
 		return func(yield func(observability.LogLine, error) bool) { yield(observability.LogLine{}, err) }
 	}
-	return p.Source.Lines(ctx, q)
+	return p.source.Lines(ctx, q)
+}
+
+// Several gives each its share, or the refusal.
+func (p permitted) Several(ctx context.Context, targets []observability.Target, q logs.Query) []logs.Share {
+	out := make([]logs.Share, len(targets))
+	var allowed []observability.Target
+	var at []int
+	for i, t := range targets {
+		if out[i].Err = p.shown.MayReadLogs(ctx, kube.Ref{Cluster: t.Cluster, Namespace: t.Namespace, Kind: t.Kind, Name: t.Name}); out[i].Err == nil {
+			allowed, at = append(allowed, t), append(at, i)
+		}
+	}
+	for i, s := range p.source.Several(ctx, allowed, q) {
+		out[at[i]] = s
+	}
+	return out
 }

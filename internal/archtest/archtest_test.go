@@ -55,7 +55,7 @@ func house() map[string]room {
 		"internal/observability": {},
 		"internal/diagnosis":     {ours: []string{"internal/fault", "internal/observability"}},
 		"internal/diagnosis/collect": {
-			ours:  []string{"internal/diagnosis", "internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager", "internal/observability/logs"},
+			ours:  []string{"internal/diagnosis", "internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager", "internal/observability/logs", "internal/observability/traces"},
 			tests: []string{"internal/observability/backend", "internal/observability/prometheus", "internal/observability/promtest", "internal/sandboxtest"},
 		},
 		"internal/gate": {theirs: []string{"github.com/aclements/go-moremath/"}},
@@ -89,7 +89,7 @@ func house() map[string]room {
 
 		"internal/observability/sentry/sentrytest": {theirs: []string{"github.com/getkin/kin-openapi/"}},
 
-		"internal/observability/loki": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend", "internal/observability/logs"}, theirs: []string{"github.com/gorilla/websocket"}, tests: []string{"internal/sandboxtest"}},
+		"internal/observability/loki": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend", "internal/observability/logs"}, theirs: []string{"github.com/gorilla/websocket", "golang.org/x/sync/singleflight"}, tests: []string{"internal/sandboxtest"}},
 
 		"internal/store": {
 			ours:   []string{"internal/audit", "internal/fault"},

@@ -196,6 +196,9 @@ func (f *found) lacks(err error) bool {
 	return true
 }
 
+// lastWord is how long work may take to give what it has when its time is over.
+const lastWord = 80 * time.Millisecond
+
 // until does a collector's work and gives what it found; at the deadline, what
 // was found until then. Work that does not heed its context is left behind.
 func (f *found) until(ctx context.Context, work func()) ([]diagnosis.Evidence, error) {
@@ -210,6 +213,13 @@ func (f *found) until(ctx context.Context, work func()) ([]diagnosis.Evidence, e
 			panic(p) // for who asked this collector
 		}
 	case <-ctx.Done():
+		select {
+		case p := <-done:
+			if p != nil {
+				panic(p)
+			}
+		case <-time.After(lastWord):
+		}
 		// What failed meanwhile mostly failed for want of time.
 		f.mu.Lock()
 		f.errs = []error{fault.Wrap(ctx.Err(), fault.Unavailable, "Not all that I asked for came in time.")}

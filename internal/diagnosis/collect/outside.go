@@ -3,15 +3,14 @@ package collect
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/diagnosis"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
+	"github.com/firstmate-ops/firstmate/internal/observability/traces"
 )
 
 // alerts looks which alerts fire nearby.
@@ -148,7 +147,7 @@ func (c traced) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.E
 	about := diagnosis.TargetObject(r.Target)
 	query := "service " + r.Target.Name
 	var out []diagnosis.Evidence
-	for _, s := range sharesOf(spans, r.Target.Name) {
+	for _, s := range traces.CriticalPath(traces.Of(spans, r.Target.Name)) {
 		if s.Ratio < 0.02 {
 			continue
 		}
@@ -165,113 +164,23 @@ func (c traced) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.E
 		if from == r.Target.Name {
 			a = about
 		}
-		for _, to := range slices.Sorted(maps.Keys(calls[from])) {
+		for _, to := range calls[from] {
 			out = append(out, diagnosis.Evidence{Kind: diagnosis.Calls, About: a, Peer: diagnosis.Object{Name: to}, Source: "traces", Query: query})
 		}
 	}
 	return out, nil
 }
 
-// callsOf tells who calls whom in spans, by their parents.
-func callsOf(spans []observability.Span) map[string]map[string]bool {
-	type key struct{ trace, id string }
-	by := map[key]observability.Span{}
-	for _, s := range spans {
-		by[key{s.Trace, s.ID}] = s
-	}
-	out := map[string]map[string]bool{}
-	for _, s := range spans {
-		p, ok := by[key{s.Trace, s.Parent}]
-		if !ok || p.Service == s.Service || p.Service == "" || s.Service == "" {
-			continue
-		}
-		if out[p.Service] == nil {
-			out[p.Service] = map[string]bool{}
-		}
-		out[p.Service][s.Service] = true
-	}
-	return out
-}
-
-// sharesOf tells which service the time of a service's requests is spent in:
-// what of each span lies on the critical path and is not spent in its children.
-func sharesOf(spans []observability.Span, service string) []observability.Share {
-	type key struct{ trace, id string }
-	children := map[key][]observability.Span{}
-	have := map[key]bool{}
-	for _, s := range spans {
-		have[key{s.Trace, s.ID}] = true
-	}
-	var roots []observability.Span
-	for _, s := range spans {
-		if s.Parent != "" && have[key{s.Trace, s.Parent}] {
-			children[key{s.Trace, s.Parent}] = append(children[key{s.Trace, s.Parent}], s)
+// callsOf tells who calls whom in spans, in the order of their names.
+func callsOf(spans []observability.Span) map[string][]string {
+	out := map[string][]string{}
+	for _, c := range traces.Calls(spans) {
+		if c.From != "" && c.To != "" {
+			out[c.From] = append(out[c.From], c.To)
 		}
 	}
-	byID := map[key]observability.Span{}
-	for _, s := range spans {
-		byID[key{s.Trace, s.ID}] = s
-	}
-	for _, s := range spans { // where the service was entered
-		if p, ok := byID[key{s.Trace, s.Parent}]; s.Service == service && (!ok || p.Service != service) {
-			roots = append(roots, s)
-		}
-	}
-	self := map[string]time.Duration{}
-	ops := map[string]map[string]time.Duration{}
-	var total time.Duration
-	add := func(s observability.Span, d time.Duration) {
-		if d <= 0 {
-			return
-		}
-		self[s.Service] += d
-		if ops[s.Service] == nil {
-			ops[s.Service] = map[string]time.Duration{}
-		}
-		ops[s.Service][s.Name] += d
-	}
-	// The critical path backwards from the end: the child that ended last is what
-	// was waited for, then what ended before that one began.
-	var walk func(s observability.Span, until time.Time, depth int)
-	walk = func(s observability.Span, until time.Time, depth int) {
-		if depth > 100 {
-			return // a trace that is a ring is none
-		}
-		kids := slices.Clone(children[key{s.Trace, s.ID}])
-		slices.SortFunc(kids, func(a, b observability.Span) int {
-			return b.Start.Add(b.Duration).Compare(a.Start.Add(a.Duration))
-		})
-		at := until
-		for _, k := range kids {
-			end := k.Start.Add(k.Duration)
-			if end.After(at) {
-				end = at
-			}
-			if !k.Start.Before(at) || !end.After(k.Start) || k.Start.Before(s.Start) {
-				continue
-			}
-			add(s, at.Sub(end))
-			walk(k, end, depth+1)
-			at = k.Start
-		}
-		add(s, at.Sub(s.Start))
-	}
-	for _, s := range roots {
-		total += s.Duration
-		walk(s, s.Start.Add(s.Duration), 0)
-	}
-	if total <= 0 {
-		return nil
-	}
-	var out []observability.Share
-	for _, name := range sorted(self) {
-		most := ""
-		for _, op := range sorted(ops[name]) {
-			if most == "" || ops[name][op] > ops[name][most] {
-				most = op
-			}
-		}
-		out = append(out, observability.Share{Service: name, Name: most, Self: self[name] / time.Duration(len(roots)), Ratio: float64(self[name]) / float64(total)})
+	for _, to := range out {
+		slices.Sort(to)
 	}
 	return out
 }

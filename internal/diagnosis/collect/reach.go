@@ -409,12 +409,5 @@ func (l *look) spanCalls(ctx context.Context, r diagnosis.Request) map[string][]
 	if err != nil {
 		return nil // the collector of traces says so
 	}
-	out := map[string][]string{}
-	for from, to := range callsOf(spans) {
-		for peer := range to {
-			out[from] = append(out[from], peer)
-		}
-		slices.Sort(out[from])
-	}
-	return out
+	return callsOf(spans)
 }

@@ -45,74 +45,123 @@ func (c said) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evi
 }
 
 func (c said) collect(ctx context.Context, out *found, src logs.Source, r diagnosis.Request) {
+	several, together := src.(logs.Several)
+	ahead := c.ahead(ctx, r)
+	var first sync.WaitGroup
+	defer first.Wait()
+	if together {
+		// What is asked about does not wait for the way to be found.
+		first.Go(func() { c.together(ctx, out, several, ahead, r.Window) })
+	}
 	rc, err := c.reach(ctx, r)
 	if err != nil {
 		return // the collector of objects says what is wrong
 	}
-	read := 0
 	var do []*node
 	for _, n := range rc.nodes {
-		if n.inside() && n.hop >= 0 && (c.Logs != nil || read < readPods) {
+		if n.inside() && n.hop >= 0 && (c.Logs != nil || len(do) < readPods) {
 			do = append(do, n)
-			read++
 		}
 	}
-	each(do, func(n *node) {
-		t := n.target
-		reaches := true // what is kept of the past reaches back before the window
-		if s, err := c.survey(ctx, n.workload); err == nil {
-			for _, p := range s.Pods {
-				t.Pods = append(t.Pods, p.Ref.Name)
-				// A pod has only its own lines: none of before it was there.
-				reaches = reaches && (c.Logs != nil || p.Created.Before(past(r.Window).From))
-			}
+	if !together {
+		each(do, func(n *node) { c.apart(ctx, out, src, n, r.Window) })
+		return
+	}
+	c.together(ctx, out, several, slices.DeleteFunc(do, func(n *node) bool {
+		return slices.ContainsFunc(ahead, func(a *node) bool { return a.workload.Ref == n.workload.Ref })
+	}), r.Window)
+}
+
+// together reads the lines of several workloads, of the window and of before it:
+// two questions.
+func (c said) together(ctx context.Context, out *found, src logs.Several, nodes []*node, w observability.Window) {
+	if len(nodes) == 0 {
+		return
+	}
+	targets := make([]observability.Target, len(nodes))
+	for i, n := range nodes {
+		targets[i] = n.target
+	}
+	read := func(w observability.Window) []logs.Share {
+		return src.Several(ctx, targets, logs.Query{Window: w, Level: observability.LevelWarning, Tail: mostLines})
+	}
+	var now, before []logs.Share
+	var wg sync.WaitGroup
+	wg.Go(func() { now = read(w) })
+	wg.Go(func() { before = read(past(w)) })
+	wg.Wait()
+	for i, n := range nodes {
+		lacks := out.lacks(now[i].Err)
+		// What it says was not kept before is no trouble: it is new.
+		lacks = fault.KindOf(before[i].Err) != fault.NotFound && out.lacks(before[i].Err) || lacks
+		if lacks && len(now[i].Lines) == 0 {
+			continue
 		}
-		var now, before []observability.LogLine
-		var errNow, errBefore error
-		var wg sync.WaitGroup
-		wg.Go(func() { now, errNow = lines(ctx, src, t, r.Window) })
-		wg.Go(func() { before, errBefore = lines(ctx, src, t, past(r.Window)) })
-		wg.Wait()
-		if out.lacks(cmp.Or(errNow, errBefore)) && len(now) == 0 {
-			return
-		}
-		for _, e := range news(now, before, r.Window, errBefore == nil && (reaches || len(before) > 0)) {
+		for _, e := range news(now[i], before[i], w, !before[i].Since.IsZero()) {
 			e.About = n.object
 			out.add(e)
 		}
-	})
+	}
+}
+
+// apart reads the lines of one workload.
+func (c said) apart(ctx context.Context, out *found, src logs.Source, n *node, w observability.Window) {
+	t := n.target
+	reaches := true // what is kept of the past reaches back before the window
+	if s, err := c.survey(ctx, n.workload); err == nil {
+		for _, p := range s.Pods {
+			t.Pods = append(t.Pods, p.Ref.Name)
+			// A pod has only its own lines: none of before it was there.
+			reaches = reaches && (c.Logs != nil || p.Created.Before(past(w).From))
+		}
+	}
+	var now, before logs.Share
+	var wg sync.WaitGroup
+	wg.Go(func() { now = lines(ctx, src, t, w) })
+	wg.Go(func() { before = lines(ctx, src, t, past(w)) })
+	wg.Wait()
+	if out.lacks(cmp.Or(now.Err, before.Err)) && len(now.Lines) == 0 {
+		return
+	}
+	for _, e := range news(now, before, w, before.Err == nil && (reaches || len(before.Lines) > 0)) {
+		e.About = n.object
+		out.add(e)
+	}
 }
 
 // lines reads what is grave enough. What was read before an error counts.
-func lines(ctx context.Context, src logs.Source, t observability.Target, w observability.Window) ([]observability.LogLine, error) {
-	var out []observability.LogLine
-	var failed error
+func lines(ctx context.Context, src logs.Source, t observability.Target, w observability.Window) logs.Share {
+	out := logs.Share{Since: w.From}
 	for l, err := range src.Lines(ctx, logs.Query{Target: t, Window: w, Level: observability.LevelWarning, Tail: mostLines}) {
 		if err != nil {
-			failed = err
+			out.Err = err
 			if fault.KindOf(err) == fault.NotFound {
-				failed = nil // it says nothing, or nothing is kept of it
+				out.Err = nil // it says nothing, or nothing is kept of it
 			}
 			continue
 		}
-		if out = append(out, l); len(out) >= 2*mostLines {
+		if out.Lines = append(out.Lines, l); len(out.Lines) >= 2*mostLines {
 			break // a source that does not heed Tail
 		}
 	}
-	return out, failed
+	if len(out.Lines) >= mostLines {
+		out.Since = earliest(out.Lines)
+	}
+	return out
 }
 
 // news are the patterns that are new, or said many times more often than before.
-func news(now, before []observability.LogLine, w observability.Window, knownBefore bool) []diagnosis.Evidence {
-	old := logs.Patterns(before)
-	// So many lines may reach back for a part of the window only.
-	longer := past(w).Length().Seconds() / max(1, w.Length().Seconds())
+func news(now, before logs.Share, w observability.Window, knownBefore bool) []diagnosis.Evidence {
+	old := logs.Patterns(before.Lines)
+	// What was read may reach back for a part of a window only.
+	read := w.To.Sub(later(now.Since, w.From))
+	longer := past(w).To.Sub(later(before.Since, past(w).From)).Seconds() / max(1, read.Seconds())
 	type candidate struct {
 		diagnosis.Evidence
 		fresh bool
 	}
 	var out []candidate
-	for _, p := range logs.Patterns(now) {
+	for _, p := range logs.Patterns(now.Lines) {
 		was := 0
 		for _, o := range old {
 			if alike(p.Template, o.Template) {
@@ -120,11 +169,11 @@ func news(now, before []observability.LogLine, w observability.Window, knownBefo
 			}
 		}
 		fresh := was == 0 && knownBefore
-		often := float64(p.Count) * longer
+		often := float64(p.Count) * longer // as often as that in as long a time
 		grave := logs.AtLeast(p.Level, observability.LevelFatal)
 		switch {
 		case fresh && (p.Count >= fewLines || grave):
-		case !fresh && knownBefore && was < mostLines && often >= moreOften*float64(was) && p.Count >= fewLines:
+		case !fresh && knownBefore && often >= moreOften*float64(was) && p.Count >= fewLines:
 		case !knownBefore && p.Count >= fewLines:
 		default:
 			continue
@@ -138,10 +187,10 @@ func news(now, before []observability.LogLine, w observability.Window, knownBefo
 			e.Before = diagnosis.Num(float64(was))
 		}
 		switch {
-		case len(now) >= mostLines && p.First.Sub(earliest(now)) < time.Minute:
+		case now.Since.After(w.From) && p.First.Sub(now.Since) < time.Minute:
 			e.At = time.Time{} // it goes on before what was read: since when is not known
 		case !fresh:
-			if at := risen(now, p, w); !at.IsZero() {
+			if at := risen(now.Lines, p, read); !at.IsZero() {
 				e.At = at
 			}
 		}
@@ -178,21 +227,28 @@ func because(l observability.LogLine) string {
 	return text
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // earliest is when the first of lines was written.
 func earliest(all []observability.LogLine) time.Time {
 	return slices.MinFunc(all, func(a, b observability.LogLine) int { return a.At.Compare(b.At) }).At
 }
 
 // risen is when lines of a pattern became many: the beginning of the first
-// minute that has as many as the window has on average.
-func risen(all []observability.LogLine, p observability.Pattern, w observability.Window) time.Time {
+// minute that has as many as what was read has on average.
+func risen(all []observability.LogLine, p observability.Pattern, read time.Duration) time.Time {
 	perMinute := map[int64]int{}
 	for _, l := range all {
 		if alike(p.Template, l.Message) {
 			perMinute[l.At.Unix()/60]++
 		}
 	}
-	mean := float64(p.Count) / max(1, w.Length().Minutes())
+	mean := float64(p.Count) / max(1, read.Minutes())
 	first := int64(0)
 	for m, n := range perMinute {
 		if float64(n) >= mean && (first == 0 || m < first) {

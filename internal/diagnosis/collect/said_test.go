@@ -1,12 +1,14 @@
 package collect
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
 
+	"github.com/firstmate-ops/firstmate/internal/diagnosis"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/logs"
 )
@@ -18,6 +20,14 @@ func spoken(n int, from time.Time, level observability.Level, format string) []o
 		out = append(out, logs.Parse(from.Add(time.Duration(i)*time.Second), fmt.Sprintf(`level=%s msg=%q`, level, fmt.Sprintf(format, i))))
 	}
 	return out
+}
+
+// share is lines as a source gives them that reads no more than so many.
+func share(all []observability.LogLine, w observability.Window) logs.Share {
+	if len(all) >= mostLines {
+		w.From = earliest(all)
+	}
+	return logs.Share{Lines: all, Since: w.From}
 }
 
 func TestNews(t *testing.T) {
@@ -43,7 +53,7 @@ func TestNews(t *testing.T) {
 		"nobody knows before":   {spoken(5, now, observability.LevelError, "dial tcp 10.0.0.%d:5432: connection refused"), nil, false, 1, now, -1},
 		"more than can be read": {spoken(mostLines, now, observability.LevelError, "order %d could not be placed"), old, true, 1, time.Time{}, 0},
 	} {
-		got := news(c.now, c.before, window, c.known)
+		got := news(share(c.now, window), share(c.before, past(window)), window, c.known)
 		if len(got) != c.want {
 			t.Errorf("%s: %+v", name, got)
 			continue
@@ -104,15 +114,28 @@ func TestPools(t *testing.T) {
 	}
 }
 
-func TestCriticalPath(t *testing.T) {
+// TestWhereTheTimeGoes holds that traces say whom the target's requests wait for,
+// and who calls whom.
+func TestWhereTheTimeGoes(t *testing.T) {
 	span := func(id, parent, service string, start, length int) observability.Span {
 		return observability.Span{Trace: "t", ID: id, Parent: parent, Service: service, Name: service, Start: t0.Add(time.Duration(start) * time.Millisecond), Duration: time.Duration(length) * time.Millisecond}
 	}
-	// web asks a and b at the same time and waits for b, which asks the database.
-	spans := []observability.Span{span("1", "", "web", 0, 100), span("2", "1", "a", 10, 20), span("3", "1", "b", 10, 80), span("4", "3", "db", 20, 60)}
-	got := map[string]float64{}
-	for _, s := range sharesOf(spans, "web") {
-		got[s.Service] = s.Ratio
+	// gateway calls web, which asks a and b at the same time and waits for b, which
+	// asks the database.
+	spans := told{span("0", "", "gateway", 0, 400), span("1", "0", "web", 0, 100), span("2", "1", "a", 10, 20), span("3", "1", "b", 10, 80), span("4", "3", "db", 20, 60)}
+	r := diagnosis.Request{Target: observability.Target{Namespace: "shop", Kind: "Deployment", Name: "web"}, Window: window}
+	list, err := traced{&look{Sources: Sources{Traces: spans}}}.Collect(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, calls := map[string]float64{}, map[string]bool{}
+	for _, e := range list {
+		switch e.Kind {
+		case diagnosis.TimeShare:
+			got[e.Peer.Name] = *e.Value
+		case diagnosis.Calls:
+			calls[e.About.Name+">"+e.Peer.Name] = true
+		}
 	}
 	for service, want := range map[string]float64{"web": 0.2, "b": 0.2, "db": 0.6} {
 		if math.Abs(got[service]-want) > 1e-9 {
@@ -120,11 +143,18 @@ func TestCriticalPath(t *testing.T) {
 		}
 	}
 	if len(got) != 3 {
-		t.Errorf("what is not waited for takes no time: %v", got)
+		t.Errorf("what is not waited for takes no time, nor does who calls: %v", got)
 	}
-	if c := callsOf(spans); len(c) != 2 || !c["web"]["b"] || !c["web"]["a"] || !c["b"]["db"] {
-		t.Errorf("%v", c)
+	if len(calls) != 4 || !calls["gateway>web"] || !calls["web>b"] || !calls["web>a"] || !calls["b>db"] {
+		t.Errorf("%v", calls)
 	}
+}
+
+// told are the spans that a trace store has.
+type told []observability.Span
+
+func (s told) Traces(context.Context, string, observability.Window, int) ([]observability.Span, error) {
+	return s, nil
 }
 
 func TestServiceName(t *testing.T) {

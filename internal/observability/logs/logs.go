@@ -9,6 +9,7 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/observability"
 )
@@ -34,6 +35,24 @@ type Query struct {
 // or says, at its end, what of it is missing.
 type Source interface {
 	Lines(ctx context.Context, q Query) iter.Seq2[observability.LogLine, error]
+}
+
+// Several is a Source that is asked for many workloads at once, which costs it
+// less than to be asked for one after the other.
+type Several interface {
+	Source
+	// Several gives each target's share, in their order, of what a query asks for;
+	// its Target does not count. Tail, which has to be set, is for each of them.
+	Several(ctx context.Context, targets []observability.Target, q Query) []Share
+}
+
+// Share is what there is of one of several workloads.
+type Share struct {
+	Lines []observability.LogLine // oldest first
+	// Since is from when on they are all that there is; the zero time where
+	// nothing could be read.
+	Since time.Time
+	Err   error
 }
 
 // Keeps reports whether a line is one that a query asks for.

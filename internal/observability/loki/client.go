@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/backend"
@@ -43,6 +45,8 @@ type Client struct {
 	back *backend.Client
 	opt  Options
 	page atomic.Int64
+
+	asking singleflight.Group // for what is discovered
 
 	mu     sync.Mutex
 	labels cached[[]string]

@@ -71,6 +71,9 @@ func flatten(streams []Stream) []raw {
 	for _, s := range streams {
 		var id strings.Builder
 		for _, k := range slices.Sorted(maps.Keys(s.Labels)) {
+			if k == levelLabel {
+				continue // the lines of one stack trace have several
+			}
 			id.WriteString(k + "\x00" + s.Labels[k] + "\x00")
 		}
 		for _, e := range s.Entries {

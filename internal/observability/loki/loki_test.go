@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -309,5 +313,136 @@ func TestHeaders(t *testing.T) {
 	}
 	if len(seen) != 2 {
 		t.Errorf("%d calls", len(seen))
+	}
+}
+
+// TestSeveral holds against a real Loki that workloads which are asked for
+// together each get their own lines and all of them, that a loud one does not
+// drown the others, that the levels which Loki finds out leave nothing grave
+// behind, and that few questions are asked for it.
+func TestSeveral(t *testing.T) {
+	s := sandboxtest.Loki(t)
+	base := time.Now().UTC().Add(-10 * time.Minute).Truncate(time.Second)
+	labels := func(name, pod string) map[string]string {
+		return map[string]string{"namespace": "shop", "app": name, "pod": pod, "container": name}
+	}
+	var loud, calm, chatty []line
+	for i := range 6000 {
+		loud = append(loud, line{base.Add(time.Duration(i) * 10 * time.Millisecond), fmt.Sprintf(`{"level":"error","msg":"attempt %d failed"}`, i)})
+	}
+	for i := range 60 {
+		calm = append(calm, line{base.Add(time.Duration(i) * time.Second), fmt.Sprintf("2026/11/21 17:48:05 [error] upstream timed out (%d)", i)})
+	}
+	for i := range 2000 {
+		text := fmt.Sprintf(`level=info msg="order %d placed" status=201`, i)
+		if i%200 == 0 {
+			text = fmt.Sprintf("W1121 17:48:05.123456       1 a.go:1] item %d is gone", i)
+		}
+		chatty = append(chatty, line{base.Add(time.Duration(i) * 30 * time.Millisecond), text})
+	}
+	push(t, s.URL, labels("loud", "loud-7d4b9c6f5-x2x8k"), loud...)
+	push(t, s.URL, labels("calm", "calm-7d4b9c6f5-x2x8k"), calm[:30]...)
+	push(t, s.URL, labels("calm", "calm-7d4b9c6f5-abcde"), calm[30:]...)
+	push(t, s.URL, labels("chatty", "chatty-0"), chatty...)
+	push(t, s.URL, labels("calm-too", "calm-too-7d4b9c6f5-x2x8k"), line{base, "ERROR of another"})
+	asked := map[string]int{}
+	var mu sync.Mutex
+	c := client(t, counted(t, s.URL, func(path string) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[path]++
+	}), loki.Options{})
+	targets := []observability.Target{target("loud"), target("calm"), {Namespace: "shop", Kind: "StatefulSet", Name: "chatty"}, target("nobody")}
+	w := observability.Window{From: base.Add(-time.Minute), To: time.Now()}
+	q := logs.Query{Window: w, Level: observability.LevelWarning, Tail: 1000}
+	var both [2][]logs.Share
+	var wg sync.WaitGroup
+	wg.Go(func() { both[0] = c.Several(t.Context(), targets, q) })
+	wg.Go(func() { both[1] = c.Several(t.Context(), targets, q) })
+	wg.Wait()
+	for _, got := range both {
+		if n := len(got[0].Lines); n != 1000 || got[0].Err != nil || !got[0].Since.After(base) || got[0].Lines[n-1].Message != "attempt 5999 failed" {
+			t.Errorf("loud: %d lines since %v, %v", n, got[0].Since, got[0].Err)
+		}
+		if n := len(got[1].Lines); n != 60 || got[1].Err != nil || !got[1].Since.Equal(w.From) || got[1].Lines[0].Pod != "calm-7d4b9c6f5-x2x8k" {
+			t.Errorf("calm: %d lines since %v, %v", n, got[1].Since, got[1].Err)
+		}
+		if n := len(got[2].Lines); n != 10 || got[2].Err != nil || got[2].Lines[0].Level != observability.LevelWarning {
+			t.Errorf("chatty: %d lines, %v", n, got[2].Err)
+		}
+		if fault.KindOf(got[3].Err) != fault.NotFound || len(got[3].Lines) > 0 {
+			t.Errorf("nobody: %+v", got[3])
+		}
+	}
+	if asked["/loki/api/v1/labels"] != 1 || asked["/loki/api/v1/series"] != 1 || asked["/loki/api/v1/query_range"] > 2*4 {
+		t.Errorf("asked %v", asked)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, got := range c.Several(ctx, targets[:1], q) {
+		if got.Err == nil || len(got.Lines) > 0 || !got.Since.IsZero() {
+			t.Errorf("too late: %+v", got)
+		}
+	}
+}
+
+// counted is a way to a server that tells what is asked for.
+func counted(t *testing.T, to string, seen func(path string)) string {
+	t.Helper()
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(u)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen(r.URL.Path)
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// TestNothingGraveIsLeftBehind holds that what Loki itself takes for harmless, and
+// so is not read where a level is asked for, is that to us as well; and that a
+// stack trace stays one entry though its lines have several levels there.
+func TestNothingGraveIsLeftBehind(t *testing.T) {
+	s := sandboxtest.Loki(t)
+	base := time.Now().UTC().Add(-10 * time.Minute).Truncate(time.Second)
+	var all []line
+	want := map[string]bool{}
+	for i, text := range []string{
+		`{"level":"error","msg":"x"}`, `{"level":50,"msg":"x"}`, `{"level":60}`, `{"level":30,"msg":"placed"}`, `{"lvl":"E","m":1}`, `level=crit msg=x`, `{"severity":"CRITICAL"}`, `severity=f`,
+		`E1121 17:48:05.123456       1 a.go:1] x`, `F1121 17:48:05.123456       1 a.go:1] x`, `W1121 17:48:05.123456       1 a.go:1] x`, `I1121 17:48:05.123456       1 a.go:1] x`,
+		`10.0.0.1 "GET / HTTP/1.1" 502 0 1ms`, `10.0.0.1 "GET / HTTP/1.1" 200 0 1ms`, `{"status":500}`, `{"status":200}`, `job=1 state=failed`, `2026/11/21 17:48:05 [emerg] x`, `2026/11/21 17:48:05 [warn] x`, `panic: x`, `[alert] x`, `SEVERE: x`,
+		`Traceback (most recent call last):`, `java.lang.IllegalStateException: x`, `KeyboardInterrupt`, `2026-11-21 03:00:00 E x`, "EROR x y", `{"level":"dpanic"}`, `{"level":"ftl"}`, `{"log":{"level":"error"},"message":"x"}`,
+		`1:M 21 Nov 2026 17:48:05.123 # Can't save in background: fork: Cannot allocate memory`, `2026-11-21 17:48:05.123 UTC [12] LOG:  checkpoint starting`, `2026-11-21 17:48:05.123 UTC [12] FATAL:  sorry, too many clients already`,
+		`2026-11-21 17:48:05,254 ERROR [http-nio-8080-exec-3] c.s.cart.web.CartController - loading failed`, `{"time":"2026-11-21T17:48:05Z","level":"INFO","msg":"placed","error":""}`, `ts=1 caller=a.go:1 level=warn msg="info: not found"`,
+	} {
+		l := line{base.Add(time.Duration(i) * time.Second), text}
+		all = append(all, l)
+		if p := logs.Parse(l.at, text); p.Level != "" && logs.AtLeast(p.Level, observability.LevelWarning) {
+			want[text] = true
+		}
+	}
+	push(t, s.URL, map[string]string{"namespace": "shop", "app": "web", "pod": "web-7d4b9c6f5-x2x8k", "container": "web"}, all...)
+	trace := base.Add(time.Minute)
+	push(t, s.URL, map[string]string{"namespace": "shop", "app": "api", "pod": "api-7d4b9c6f5-x2x8k", "container": "api"},
+		line{trace, "2026-11-21 17:48:05,254 ERROR [main] a.b.C - it failed"}, line{trace.Add(time.Millisecond), "java.lang.IllegalStateException: no"},
+		line{trace.Add(2 * time.Millisecond), "\tat a.b.C.d(C.java:12)"}, line{trace.Add(3 * time.Millisecond), "Caused by: java.io.IOException: error: info: broken pipe"}, line{trace.Add(4 * time.Millisecond), "\t... 3 more"})
+	c := client(t, s.URL, loki.Options{})
+	q := logs.Query{Target: target("web"), Window: observability.Window{From: base.Add(-time.Minute), To: time.Now()}, Level: observability.LevelWarning}
+	got, err := collect(t.Context(), c, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text := range want {
+		// Some are the beginning of a stack trace, which belongs to the line before.
+		if !slices.ContainsFunc(got, func(l observability.LogLine) bool { return strings.Contains(l.Raw+"\n"+l.Stack, text) }) {
+			t.Errorf("left behind: %s", text)
+		}
+	}
+	q.Target = target("api")
+	if got, err = collect(t.Context(), c, q); err != nil || len(got) != 1 || !strings.Contains(got[0].Stack, "C.java:12") || !strings.Contains(got[0].Stack, "3 more") {
+		t.Errorf("%d entries, %v: %+v", len(got), err, got)
 	}
 }

@@ -2,27 +2,19 @@ package loki
 
 import (
 	"cmp"
-	"context"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/logs"
 )
 
-const (
-	labelsLife  = 5 * time.Minute  // how long the names of labels are believed
-	foundLife   = 10 * time.Minute // and which streams are a workload's
-	missingLife = 30 * time.Second // and that there are none
-	maxFound    = 2000             // workloads that are remembered
-)
-
 // selector is how the streams of a workload are chosen.
 type selector struct {
+	match     []matcher
 	text      string // {namespace="shop", app="web"}; "" where there are none
 	container string // the label that names the container, "" where none does
 	pod       string // and the pod
@@ -32,6 +24,17 @@ type selector struct {
 type matcher struct {
 	label, value string
 	regexp       bool
+	compiled     *regexp.Regexp // of a regexp
+}
+
+// like is a condition that a label has to match as a whole. An expression that
+// is none matches nothing.
+func like(expr string) matcher {
+	re, err := regexp.Compile("^(?:" + expr + ")$")
+	if err != nil {
+		re = nil
+	}
+	return matcher{value: expr, regexp: true, compiled: re}
 }
 
 func (m matcher) String() string {
@@ -46,8 +49,7 @@ func (m matcher) fits(labels map[string]string) bool {
 	if !ok || !m.regexp {
 		return ok && v == m.value
 	}
-	re, err := regexp.Compile("^(?:" + m.value + ")$")
-	return err == nil && re.MatchString(v)
+	return m.compiled != nil && m.compiled.MatchString(v)
 }
 
 // The names that agents give to what Kubernetes knows, the most usual first.
@@ -76,13 +78,13 @@ func podNames(t observability.Target) matcher {
 	case "Pod":
 		return matcher{value: t.Name}
 	case "StatefulSet":
-		return matcher{value: name + "-[0-9]+", regexp: true}
+		return like(name + "-[0-9]+")
 	case "DaemonSet", "Job":
-		return matcher{value: name + "-" + id, regexp: true}
+		return like(name + "-" + id)
 	case "CronJob":
-		return matcher{value: name + "-[0-9]+-" + id, regexp: true}
+		return like(name + "-[0-9]+-" + id)
 	}
-	return matcher{value: name + "-" + hash + "-" + id, regexp: true}
+	return like(name + "-" + hash + "-" + id)
 }
 
 // candidates are the ways in which the streams of a target might be chosen, the
@@ -135,66 +137,6 @@ func candidates(t observability.Target, labels []string, cluster ...matcher) [][
 	return out
 }
 
-// selectorOf finds the streams of a workload by asking which there are.
-func (c *Client) selectorOf(ctx context.Context, t observability.Target, w observability.Window) (selector, error) {
-	if c.opt.ClusterLabel == "" && t.Cluster != "" && t.Cluster != c.opt.Home {
-		return selector{}, nil // what is called so here is another's
-	}
-	key := strings.Join([]string{t.Cluster, t.Namespace, t.Kind, t.Name}, "\x00")
-	now := c.opt.Now()
-	c.mu.Lock()
-	known, ok := c.found[key]
-	labels := c.labels
-	c.mu.Unlock()
-	if ok && now.Before(known.until) {
-		return known.value, nil
-	}
-	// Labels are asked for over a day: what is discovered must not depend on
-	// whether just now something was written.
-	wide := observability.Window{From: w.To.Add(-24 * time.Hour), To: w.To}
-	if w.From.Before(wide.From) {
-		wide.From = w.From
-	}
-	if !now.Before(labels.until) {
-		names, err := c.Labels(ctx, wide)
-		if err != nil {
-			return selector{}, err
-		}
-		labels = cached[[]string]{now.Add(labelsLife), names}
-		c.mu.Lock()
-		c.labels = labels
-		c.mu.Unlock()
-	}
-	var cluster []matcher
-	if c.opt.ClusterLabel != "" {
-		cluster = []matcher{{label: c.opt.ClusterLabel, value: cmp.Or(t.Cluster, c.opt.Home)}}
-	}
-	ways := candidates(t, labels.value, cluster...)
-	var s selector
-	if len(ways) > 0 {
-		texts := make([]string, len(ways))
-		for i, m := range ways {
-			texts[i] = render(m)
-		}
-		there, err := c.Series(ctx, texts, wide)
-		if err != nil {
-			return s, err
-		}
-		s = choose(ways, there)
-	}
-	until := now.Add(foundLife)
-	if s.text == "" {
-		until = now.Add(missingLife)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.found) >= maxFound {
-		clear(c.found)
-	}
-	c.found[key] = cached[selector]{until, s}
-	return s, nil
-}
-
 // choose picks the surest way that finds anything.
 func choose(ways [][]matcher, there []map[string]string) selector {
 	for _, way := range ways {
@@ -202,7 +144,7 @@ func choose(ways [][]matcher, there []map[string]string) selector {
 			if slices.ContainsFunc(way, func(m matcher) bool { return !m.fits(labels) }) {
 				continue
 			}
-			s := selector{text: render(way)}
+			s := selector{match: way, text: render(way)}
 			for _, l := range containerLabels() {
 				if _, ok := labels[l]; ok {
 					s.container = cmp.Or(s.container, l)
@@ -242,13 +184,21 @@ func (s selector) logql(q logs.Query) string {
 	if q.Filter != "" {
 		text += " |~ " + strconv.Quote("(?i)"+regexp.QuoteMeta(q.Filter))
 	} else if p := levelPattern(q.Level); p != "" {
-		text += " |~ " + strconv.Quote(p)
+		text += harmless + " |~ " + strconv.Quote(p)
 	}
 	if q.Exclude != "" {
 		text += " !~ " + strconv.Quote("(?i)"+regexp.QuoteMeta(q.Exclude))
 	}
 	return text
 }
+
+// harmless leaves out what Loki itself found to be of no grave level when it took
+// the line in. That costs it a tenth of the expression behind, which looks at
+// each line; where it finds no levels out, all lines pass.
+const harmless = ` | ` + levelLabel + `!~"(?i)trace|debug|info"`
+
+// levelLabel is where Loki says of which level it takes a line to be.
+const levelLabel = "detected_level"
 
 // levelPattern lets through what may be of a level or graver, and the lines of
 // stack traces. Which level a line has is found out afterwards.
