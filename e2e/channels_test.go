@@ -58,7 +58,6 @@ access:
       write: true
       pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$p8glpR0boFtPL28HPGcddw$2v3DBdS9AqEOX/OFOpLd7GjTZfRhZaIaMwycXMGyVhM"
   policies:
-    - {name: spoken, match: {channel: [dialogflow, alexa, phone, sms]}, verdict: pin}
     - {name: cart, match: {labels: {app: cart}}, verdict: deny, reason: the cart is frozen}
 `
 

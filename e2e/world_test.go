@@ -37,7 +37,7 @@ access:
       user: demo
       groups: [shop-operators]
       write: true
-dialogflow: {es: {username: ` + password + `, password: ` + password + `}}
+dialogflow: {pin: false, es: {username: ` + password + `, password: ` + password + `}}
 `
 
 // world is a namespace with a shop in it, and a bot serve that looks after it.

@@ -81,7 +81,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err != nil {
 		return nil, err
 	}
-	rules, err := c.Access.rules()
+	rules, err := c.rules()
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

@@ -67,19 +67,6 @@ type WebConfig struct {
 	AllowedHosts []string `yaml:"allowed_hosts" doc:"Host names besides loopback by which browsers may call the server."`
 }
 
-// DialogflowConfig is the Dialogflow webhooks.
-type DialogflowConfig struct {
-	ES ESConfig `yaml:"es"`
-}
-
-// ESConfig is the Dialogflow ES webhook; it is there once it has credentials.
-type ESConfig struct {
-	Username    string `yaml:"username" doc:"Basic authentication, as set in the agent's fulfillment page."`
-	Password    Secret `yaml:"password" doc:"Basic authentication."`
-	HeaderName  string `yaml:"header_name" doc:"Or a header of your own that the agent sends."`
-	HeaderValue Secret `yaml:"header_value" doc:"The header's value."`
-}
-
 // ProposalsConfig is how long a proposed change waits for an answer.
 type ProposalsConfig struct {
 	ExpireAfter time.Duration `yaml:"expire_after" doc:"How long a yes to a proposed change counts."`
@@ -124,6 +111,7 @@ func defaults() Config {
 		GitOps:        gitOpsDefaults(),
 		Observability: observabilityDefaults(),
 		Diagnosis:     diagnosisDefaults(),
+		Dialogflow:    dialogflowDefaults(),
 		Phone:         phoneDefaults(),
 		Listen:        "127.0.0.1:8080",
 		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},

@@ -114,6 +114,24 @@ func (c AccessConfig) rules() (access.Policy, error) {
 	return append(policy, more...), nil
 }
 
+// rules are those of access, and what channels want further of every change.
+func (c Config) rules() (access.Policy, error) {
+	rules, err := c.Access.rules()
+	if c.Dialogflow.PIN {
+		rules = append(rules, pinBy("dialogflow", "dialogflow.pin"))
+	}
+	return rules, err
+}
+
+// pinBy wants the PIN of whoever changes something by a channel that a voice
+// comes through, and lets nobody change anything.
+func pinBy(channel, key string) access.Rule {
+	return access.Rule{
+		Name: "PIN by " + channel, Where: key, Match: access.Match{Channels: []string{channel}}, Verdict: access.PIN, Further: true,
+		Reason: "a voice alone does not say who is speaking",
+	}
+}
+
 // people is who the configuration lets in.
 func (c Config) people() []access.Person {
 	out := make([]access.Person, len(c.Access.People))

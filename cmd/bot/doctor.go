@@ -80,7 +80,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 		d.fail(fault.Usage, "Put that right; “bot config” prints every key.", "configuration: %s", fault.Say(err))
 		return // everything else hangs on it
 	}
-	rules, err := c.Access.rules()
+	rules, err := c.rules()
 	if err != nil {
 		d.fail(fault.Usage, "Put that right; docs/access.md has examples.", "rules: %s", fault.Say(err))
 		return
@@ -113,7 +113,7 @@ func (d *doctor) people(ctx context.Context, g *access.Guard, c Config, rules ac
 	writers := 0
 	for _, p := range all {
 		// The surest speaker that there could be: who may not even so, may not.
-		best := slices.ContainsFunc(g.Policy(), func(r access.Rule) bool { return r.Verdict != access.Deny && couldBe(r, p) })
+		best := slices.ContainsFunc(g.Policy(), func(r access.Rule) bool { return r.Verdict != access.Deny && !r.Further && couldBe(r, p) })
 		switch {
 		case best && p.User == "" && len(p.Speakers) > 0 && !slices.ContainsFunc(p.Speakers, func(s string) bool { return !strings.HasPrefix(s, "terminal:") }):
 			// They have their own kubeconfig.

@@ -25,7 +25,7 @@ func (e *env) withGuard(ctx context.Context, file string, use func(*access.Guard
 	if err != nil {
 		return err
 	}
-	rules, err := c.Access.rules()
+	rules, err := c.rules()
 	if err != nil {
 		return err
 	}

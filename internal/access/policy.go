@@ -46,6 +46,9 @@ type Rule struct {
 	Verdict Kind
 	By      Approvers // of Approve
 	Reason  string    // said to the person; "" for none
+	// Further marks a rule that wants something more of what other rules let
+	// through, and lets nothing through itself: "by telephone with a PIN".
+	Further bool
 }
 
 // Policy is rules. Their order does not matter: of all that match, the
@@ -56,17 +59,18 @@ type Policy []Rule
 
 // Decide says what a policy says to an act.
 func Decide(p Policy, a Act, s Speaker, who Person, now time.Time) Verdict {
-	v := Verdict{Kind: Deny}
-	first := true
+	v, let := Verdict{Kind: Allow}, false
 	for _, r := range p {
 		if r.mismatch(&a, s, who, now) != "" {
 			continue
 		}
-		if said := r.verdict(); first {
-			v, first = said, false
-		} else {
-			v = v.And(said)
+		let = let || !r.Further
+		if v = v.And(r.verdict()); v.Rule == "" { // nobody is stricter yet: the first that allows
+			v.Rule, v.Reason = r.Name, r.Reason
 		}
+	}
+	if !let {
+		v = Verdict{Kind: Deny}
 	}
 	if v.Kind == Deny {
 		v.PIN, v.Approvals = false, nil // nothing of it would help
@@ -118,6 +122,9 @@ func (p Policy) mayAtAll(s Speaker, who Person, now time.Time) Verdict {
 	v := Verdict{Kind: Deny}
 	for _, r := range p.For(s, who, now) {
 		said := r.verdict()
+		if r.Further && r.Verdict != Deny {
+			continue // it lets nobody do anything
+		}
 		if r.Verdict == Deny {
 			if r.Match.anyAct() && (r.Unless == nil || r.Unless.anyAct()) {
 				return said

@@ -146,6 +146,7 @@ func randomRule(r *rand.Rand, i int) access.Rule {
 		u := match()
 		out.Unless = &u
 	}
+	out.Further = r.IntN(4) == 0
 	return out
 }
 
@@ -185,15 +186,15 @@ func FuzzDecide(f *testing.F) {
 		for range 20 {
 			a, s, who := randomAct(r)
 			v := access.Decide(p, a, s, who, now)
-			matched := slices.ContainsFunc(access.Explain(p, a, s, who, now), func(f access.Finding) bool { return f.Not == "" })
+			matched := slices.ContainsFunc(access.Explain(p, a, s, who, now), func(f access.Finding) bool { return f.Not == "" && !f.Rule.Further })
 			if !matched && v.Kind != access.Deny {
-				t.Fatalf("no rule matches, and the verdict is %v", v)
+				t.Fatalf("no rule lets it, and the verdict is %v", v)
 			}
 			if v.Kind == access.Deny && (v.PIN || len(v.Approvals) > 0) {
 				t.Fatalf("denied, and yet something would help: %+v", v)
 			}
 			with := access.Decide(append(slices.Clone(p), more), a, s, who, now)
-			if (more.Verdict == access.Deny || matched) && looser(with, v) {
+			if (more.Verdict == access.Deny || more.Further || matched) && looser(with, v) {
 				t.Fatalf("one more rule (%v) lets more through: %+v, was %+v", more.Verdict, with, v)
 			}
 			back := slices.Clone(p)
@@ -208,6 +209,36 @@ func FuzzDecide(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFurther: a rule that wants something further lets nobody do anything.
+func TestFurther(t *testing.T) {
+	ann := access.Person{Name: "ann", User: "ann", Speakers: []string{"phone:*", "web:*"}, Write: true}
+	bob := access.Person{Name: "bob", User: "bob", Speakers: []string{"phone:7"}}
+	spoken := access.Rule{Name: "spoken", Match: access.Match{Channels: []string{"phone"}, Below: access.Strong}, Verdict: access.PIN, Further: true}
+	g := access.NewGuard([]access.Person{ann, bob}, access.Policy{spoken}, nil)
+	phone, web := access.NewSpeaker("phone", "1", access.CallerID), access.NewSpeaker("web", "x", access.Token)
+	acts := []access.Act{{Intents: []string{"scale"}, Namespace: "shop"}}
+	for _, tt := range []struct {
+		name string
+		got  access.Verdict
+		want access.Kind
+		pin  bool
+	}{
+		{"who may write, by telephone", g.Judge(phone, ann, acts, time.Now()), access.PIN, true},
+		{"who may write, elsewhere", g.Judge(web, ann, acts, time.Now()), access.Confirm, false},
+		{"who may not write", g.Judge(phone, bob, acts, time.Now()), access.Deny, false},
+	} {
+		if tt.got.Kind != tt.want || tt.got.PIN != tt.pin {
+			t.Errorf("%s: %+v", tt.name, tt.got)
+		}
+	}
+	if _, err := g.Writer(t.Context(), access.NewSpeaker("phone", "7", access.CallerID)); fault.KindOf(err) != fault.Refused {
+		t.Errorf("bob is a writer by a rule that only wants more: %v", err)
+	}
+	if p, err := g.Writer(t.Context(), phone); err != nil || p.Name != "ann" {
+		t.Errorf("ann is none: %v", err)
+	}
 }
 
 func TestBrokenRules(t *testing.T) {
