@@ -85,6 +85,14 @@ func (r *Reader) watchOf(kind string) cache.SharedIndexInformer {
 		return r.jobs
 	case Pod:
 		return r.pods
+	case Service:
+		if r.services.sees() {
+			return r.services.inf
+		}
+	case HPA:
+		if r.scalers.sees() {
+			return r.scalers.inf
+		}
 	}
 	return nil
 }

@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,8 +24,12 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
-// dam stands before the API server and can hold back what watches are told.
+// dam stands before the API server, counts what it is asked, and can hold back
+// what watches are told.
 type dam struct {
+	asked atomic.Int32 // beside watches
+	cut   func()       // breaks all connections
+
 	mu   sync.Mutex
 	open chan struct{} // closed while it lets through
 }
@@ -59,8 +65,9 @@ func (h held) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// dammed is the cluster behind a dam.
-func dammed(t *testing.T) (*kube.Cluster, *dam) {
+// dammed is the cluster behind a dam, as its administrator sees it, or somebody
+// else.
+func dammed(t *testing.T, as ...string) (*kube.Cluster, *dam) {
 	t.Helper()
 	cluster(t) // or the test is skipped
 	d := &dam{open: make(chan struct{})}
@@ -71,14 +78,17 @@ func dammed(t *testing.T) (*kube.Cluster, *dam) {
 	proxy.ModifyResponse = func(res *http.Response) error {
 		if res.Request.URL.Query().Get("watch") != "" {
 			res.Body = held{res.Body, d, res.Request.Context()}
+		} else {
+			d.asked.Add(1)
 		}
 		return nil
 	}
 	srv := httptest.NewServer(proxy)
+	d.cut = srv.CloseClientConnections
 	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	ok(t, os.WriteFile(file, []byte(`{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: "`+srv.URL+
-		`"}}], contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u}]}`), 0o600))
+		`"}}], contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {as: "`+strings.Join(as, "")+`"}}]}`), 0o600))
 	return get[*kube.Cluster](t)(kube.Connect(file, "", "")), d
 }
 

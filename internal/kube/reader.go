@@ -40,6 +40,7 @@ type Reader struct {
 	nodes                                 cache.SharedIndexInformer // nil where they may not be read
 	cronJobs, jobs                        cache.SharedIndexInformer // both nil where either may not be read
 	pods                                  cache.SharedIndexInformer // nil with NoPods
+	services, scalers                     *extra                    // nil where they may not be read, and with NoPods
 
 	scope string // the one namespace that may be read, "" for all
 	opt   ReaderOptions
@@ -53,8 +54,8 @@ type Reader struct {
 
 // ReaderOptions are what a Reader may leave out.
 type ReaderOptions struct {
-	// NoPods leaves pods unwatched: for a process that lives for one turn,
-	// which asks for the few that it needs.
+	// NoPods leaves pods unwatched, and what is next to workloads: for a process
+	// that lives for one turn, which asks for the few that it needs.
 	NoPods bool
 	// Argo is how Argo CD marks what it owns.
 	Argo ArgoOptions
@@ -127,6 +128,9 @@ func (r *Reader) Start(ctx context.Context) error {
 			return fmt.Errorf("kube: %w", err)
 		}
 		if err := r.onPods(); err != nil {
+			return err
+		}
+		if err := r.watchExtras(ctx); err != nil {
 			return err
 		}
 	}

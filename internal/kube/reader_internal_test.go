@@ -15,10 +15,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
@@ -145,6 +147,38 @@ func TestSlimKeepsWhatTheReaderReads(t *testing.T) {
 	}
 	if !dep.Spec.Paused || len(dep.Status.Conditions) != 1 {
 		t.Error("what a diagnosis reads is lost")
+	}
+	labelled := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: corev1.PodSpec{
+		Containers: []corev1.Container{{Name: "web", Image: "acme/web:2", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}}},
+	}}
+	for _, spec := range []corev1.ServiceSpec{
+		{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromString("http")}}},
+		{Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Name: "x", Port: 80, TargetPort: intstr.FromInt32(9999)}}},
+		{Selector: map[string]string{"app": "wbe", "tier": "a"}, ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(80)}}},
+		{},
+	} {
+		svc := &corev1.Service{ObjectMeta: *meta.DeepCopy(), Spec: spec}
+		svc.Labels = map[string]string{"app": "web"}
+		w := Workload{Ref: Ref{"c", "shop", Deployment, "web"}}
+		before, was := serviceState(w, labelled, nil, *svc)
+		slimmed, err := slim(svc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, is := serviceState(w, slimTemplate(labelled), nil, *slimmed.(*corev1.Service))
+		if d := cmp.Diff(before, after); d != "" || was != is || slimmed.(*corev1.Service).Annotations != nil {
+			t.Errorf("a Service is read another way: %v %v\n%s", was, is, d)
+		}
+	}
+	hpa := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: *meta.DeepCopy(), Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+		MinReplicas: ptr[int32](2), MaxReplicas: 5, Behavior: &autoscalingv2.HorizontalPodAutoscalerBehavior{},
+		Metrics: []autoscalingv2.MetricSpec{{Resource: &autoscalingv2.ResourceMetricSource{Name: "cpu", Target: autoscalingv2.MetricTarget{AverageUtilization: ptr[int32](70)}}}},
+	}, Status: autoscalingv2.HorizontalPodAutoscalerStatus{
+		CurrentReplicas: 5, DesiredReplicas: 5, CurrentMetrics: []autoscalingv2.MetricStatus{{Resource: &autoscalingv2.ResourceMetricStatus{Name: "cpu", Current: autoscalingv2.MetricValueStatus{AverageUtilization: ptr[int32](140)}}}},
+	}}
+	scaler := scalerState(hpa)
+	if o, err := slim(hpa); err != nil || hpa.ManagedFields != nil || !cmp.Equal(scaler, scalerState(o.(*autoscalingv2.HorizontalPodAutoscaler))) || !scaler.Limited {
+		t.Errorf("an autoscaler: %+v %v", scaler, err)
 	}
 	ns := &corev1.Namespace{ObjectMeta: *meta.DeepCopy()}
 	if _, err := slim(ns); err != nil || ns.ManagedFields != nil || ns.Name != "web" {

@@ -4,6 +4,7 @@ import (
 	"unique"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,8 +37,20 @@ func slim(o any) (any, error) {
 		return slimJob(d), nil
 	case *corev1.Namespace:
 		slimMeta(&d.ObjectMeta)
+	case *corev1.Service:
+		return slimService(d), nil
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		slimMeta(&d.ObjectMeta)
+		d.Spec.Behavior = nil
 	}
 	return o, nil
+}
+
+func slimService(s *corev1.Service) *corev1.Service {
+	out := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: s.Name, Namespace: one(s.Namespace), UID: s.UID, ResourceVersion: s.ResourceVersion}}
+	out.Labels, out.Spec.Selector = ones(s.Labels), ones(s.Spec.Selector)
+	out.Spec.ClusterIP, out.Spec.Ports = s.Spec.ClusterIP, s.Spec.Ports
+	return out
 }
 
 func slimNode(n *corev1.Node) *corev1.Node {
@@ -78,8 +91,9 @@ func slimMeta(m *metav1.ObjectMeta) {
 
 func slimTemplate(t corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 	var out corev1.PodTemplateSpec
+	out.Labels = ones(t.Labels)
 	for _, c := range t.Spec.Containers {
-		out.Spec.Containers = append(out.Spec.Containers, corev1.Container{Name: c.Name, Image: c.Image})
+		out.Spec.Containers = append(out.Spec.Containers, corev1.Container{Name: one(c.Name), Image: one(c.Image), Ports: c.Ports})
 	}
 	return out
 }
@@ -90,6 +104,18 @@ var revisionLabels = [...]string{appsv1.DefaultDeploymentUniqueLabelKey, appsv1.
 // one returns a string that is shared by all who hold the same text: pods of a
 // workload differ in little.
 func one(s string) string { return unique.Make(s).Value() }
+
+// ones are labels that are shared in the same way.
+func ones(in map[string]string) map[string]string {
+	if in == nil {
+		return nil
+	}
+	out := make(map[string]string, len(in))
+	for k, v := range in {
+		out[one(k)] = one(v)
+	}
+	return out
+}
 
 func slimPod(p *corev1.Pod) *corev1.Pod {
 	out := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{

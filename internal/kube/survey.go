@@ -90,6 +90,7 @@ func (r *Reader) Survey(ctx context.Context, w Workload) (Survey, error) {
 	s.details()
 	s.began()
 	s.nodes()
+	s.neighbours()
 	s.happenings()
 	slices.Sort(s.out.Missing)
 	s.out.Missing = slices.Compact(s.out.Missing)

@@ -74,13 +74,20 @@ func (s *surveyed) scaler(ctx context.Context) {
 		return
 	}
 	for i := range all {
-		h := &all[i]
-		if h.Spec.ScaleTargetRef.Kind == s.w.Ref.Kind && h.Spec.ScaleTargetRef.Name == s.w.Ref.Name {
-			state := scalerState(h)
-			s.set(func(o *Survey) { o.Scaler = &state })
+		if s.scales(&all[i]) {
 			return
 		}
 	}
+}
+
+// scales notes an autoscaler, and reports whether it is the workload's.
+func (s *surveyed) scales(h *autoscalingv2.HorizontalPodAutoscaler) bool {
+	if h.Spec.ScaleTargetRef.Kind != s.w.Ref.Kind || h.Spec.ScaleTargetRef.Name != s.w.Ref.Name {
+		return false
+	}
+	state := scalerState(h)
+	s.set(func(o *Survey) { o.Scaler = &state })
+	return true
 }
 
 func scalerState(h *autoscalingv2.HorizontalPodAutoscaler) ScalerState {
@@ -209,30 +216,41 @@ type Neighbour struct {
 	Created time.Time `json:"created"`
 }
 
-// nodes tells how the nodes are that the workload's pods are on, and which are
-// not well; and what else runs on the former. Both are watched.
-func (s *surveyed) nodes() {
+// onNodes counts the workload's pods on each node.
+func (s *surveyed) onNodes() map[string]int {
 	on := map[string]int{}
 	for _, p := range s.pods {
 		if p.Spec.NodeName != "" && p.DeletionTimestamp == nil {
 			on[p.Spec.NodeName]++
 		}
 	}
+	return on
+}
+
+// nodes tells how the nodes are that the workload's pods are on, and which are
+// not well. They are watched.
+func (s *surveyed) nodes() {
 	if s.r.nodes == nil {
 		s.out.Missing = append(s.out.Missing, "the nodes: the cluster does not allow it")
-	} else {
-		for _, o := range s.r.nodes.GetStore().List() {
-			n, ok := o.(*corev1.Node)
-			if !ok {
-				continue
-			}
-			h := nodeHealth(n)
-			if h.Pods = on[n.Name]; h.Pods > 0 || len(h.Bad) > 0 {
-				s.out.Nodes = append(s.out.Nodes, h)
-			}
-		}
-		slices.SortFunc(s.out.Nodes, func(a, b NodeHealth) int { return cmp.Compare(a.Name, b.Name) })
+		return
 	}
+	on := s.onNodes()
+	for _, o := range s.r.nodes.GetStore().List() {
+		n, ok := o.(*corev1.Node)
+		if !ok {
+			continue
+		}
+		h := nodeHealth(n)
+		if h.Pods = on[n.Name]; h.Pods > 0 || len(h.Bad) > 0 {
+			s.out.Nodes = append(s.out.Nodes, h)
+		}
+	}
+	slices.SortFunc(s.out.Nodes, func(a, b NodeHealth) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// neighbours tells what else runs on the nodes that the workload's pods are on.
+func (s *surveyed) neighbours() {
+	on := s.onNodes()
 	if s.r.pods == nil || len(on) == 0 {
 		return
 	}

@@ -5,6 +5,57 @@ import (
 	"slices"
 )
 
+// part is a part of a survey, what one must be allowed to list to see it, and how
+// it is left out.
+type part struct {
+	what            string
+	group, resource string
+	hide            func()
+}
+
+// veil leaves out the parts of a survey that the person may not see, and the
+// nodes, and names them.
+func (v *View) veil(ctx context.Context, ref Ref, s *Survey, parts []part) error {
+	for _, p := range parts {
+		r := listOf(p.group, p.resource)
+		r.Namespace = ref.Namespace
+		yes, err := v.anywhere(ctx, ref.Cluster, r)
+		if err != nil {
+			return err
+		}
+		if !yes {
+			p.hide()
+			s.Missing = append(s.Missing, p.what+": you may not see them")
+		}
+	}
+	if yes, err := v.may(ctx, ref.Cluster, listOf("", "nodes")); err != nil || !yes {
+		s.Nodes = nil
+		s.Events = slices.DeleteFunc(s.Events, func(h Happening) bool { return h.About.Kind == Node })
+		s.Missing = append(s.Missing, "the nodes: you may not see them")
+	}
+	return nil
+}
+
+// Glance looks at what is next to a workload, as far as the person may see that.
+func (v *View) Glance(ctx context.Context, w Workload) (Survey, error) {
+	if err := v.needRef(ctx, w.Ref); err != nil {
+		return Survey{Workload: w}, err
+	}
+	s, err := v.fleet.Glance(ctx, w)
+	if err != nil {
+		return s, err
+	}
+	err = v.veil(ctx, w.Ref, &s, []part{
+		{"its pods", "", "pods", func() { s.Pods = nil }},
+		{"the Services", "", "services", func() { s.Services = nil }},
+		{"its autoscaler", "autoscaling", "horizontalpodautoscalers", func() { s.Scaler = nil }},
+	})
+	if err != nil {
+		return Survey{Workload: w}, err
+	}
+	return s, nil
+}
+
 // Survey looks at a workload and all around it, as far as the person may see
 // that. What they may not is left out and named.
 func (v *View) Survey(ctx context.Context, w Workload) (Survey, error) {
@@ -15,11 +66,7 @@ func (v *View) Survey(ctx context.Context, w Workload) (Survey, error) {
 	if err != nil {
 		return s, err
 	}
-	for _, part := range []struct {
-		what            string
-		group, resource string
-		hide            func()
-	}{
+	if err := v.veil(ctx, w.Ref, &s, []part{
 		{"its pods", "", "pods", func() { s.Pods, s.Neighbours, s.Workload.Progress.Stuck = nil, nil, nil }},
 		{"its earlier versions", "apps", revisionsOf(w.Ref.Kind), func() { s.Changes = nil }},
 		{"the Services", "", "services", func() { s.Services, s.Talks = nil, nil }},
@@ -29,22 +76,8 @@ func (v *View) Survey(ctx context.Context, w Workload) (Survey, error) {
 		{"the NetworkPolicies", "networking.k8s.io", "networkpolicies", func() { s.Policies, s.Blocked = nil, nil }},
 		{"its autoscaler", "autoscaling", "horizontalpodautoscalers", func() { s.Scaler = nil }},
 		{"the events", "", "events", func() { s.Events = nil }},
-	} {
-		r := listOf(part.group, part.resource)
-		r.Namespace = w.Ref.Namespace
-		yes, err := v.anywhere(ctx, w.Ref.Cluster, r)
-		if err != nil {
-			return Survey{Workload: w}, err
-		}
-		if !yes {
-			part.hide()
-			s.Missing = append(s.Missing, part.what+": you may not see them")
-		}
-	}
-	if yes, err := v.may(ctx, w.Ref.Cluster, listOf("", "nodes")); err != nil || !yes {
-		s.Nodes = nil
-		s.Events = slices.DeleteFunc(s.Events, func(h Happening) bool { return h.About.Kind == Node })
-		s.Missing = append(s.Missing, "the nodes: you may not see them")
+	}); err != nil {
+		return Survey{Workload: w}, err
 	}
 	if s.Neighbours, err = visible(ctx, v, s.Neighbours, func(n Neighbour) Ref { return n.Pod }); err != nil {
 		return Survey{Workload: w}, err

@@ -223,5 +223,7 @@ func TestComing(t *testing.T) {
 	}
 }
 
-// Survey: there is nothing around what runs here.
+// Survey: there is nothing around what runs here, and nothing next to it.
 func (*town) Survey(context.Context, kube.Workload) (kube.Survey, error) { return kube.Survey{}, nil }
+
+func (*town) Glance(context.Context, kube.Workload) (kube.Survey, error) { return kube.Survey{}, nil }

@@ -18,6 +18,7 @@ import (
 type happener interface {
 	Events(ctx context.Context, q kube.EventQuery) (found []kube.Happening, more bool, err error)
 	Survey(ctx context.Context, w kube.Workload) (kube.Survey, error)
+	Glance(ctx context.Context, w kube.Workload) (kube.Survey, error)
 }
 
 const (
@@ -191,7 +192,7 @@ func eventTable(all []kube.Happening, now time.Time) dialogue.Block {
 // what a person would find who looks around it. Nothing is said of what cannot
 // be seen.
 func (c *Crew) depth(ctx context.Context, w kube.Workload, now time.Time) (intents.Say, error) {
-	s, err := c.cluster.Survey(ctx, w)
+	s, err := c.cluster.Glance(ctx, w)
 	switch {
 	case fault.KindOf(err) == fault.Unavailable, fault.KindOf(err) == fault.Forbidden, fault.KindOf(err) == fault.Refused:
 		return intents.Say{}, nil // the state of the roll-out is known without

@@ -11,14 +11,14 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/kube"
 )
 
-// surveyed is a cluster of which only a survey is asked.
+// surveyed is a cluster of which only what is next to a workload is asked.
 type surveyed struct {
 	Reader
 	s   kube.Survey
 	err error
 }
 
-func (s surveyed) Survey(context.Context, kube.Workload) (kube.Survey, error) { return s.s, s.err }
+func (s surveyed) Glance(context.Context, kube.Workload) (kube.Survey, error) { return s.s, s.err }
 
 func TestStatusInDepth(t *testing.T) {
 	c, err := intents.English()
