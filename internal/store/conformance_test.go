@@ -37,6 +37,7 @@ func TestConformance(t *testing.T) {
 		{"audit lines of many make one chain", auditLinesOfManyMakeOneChain},
 		{"the audit trail is only added to", auditIsOnlyAddedTo},
 		{"of an alert the last word counts", alertsAreKept},
+		{"a book is swapped as a whole", booksAreSwapped},
 		{"what nobody needs is swept away", sweeping},
 	} {
 		t.Run(c.name, func(t *testing.T) { bothEngines(t, c.test) })
