@@ -22,6 +22,9 @@ type Calls interface {
 	// at every turn of the call, and whenever the carrier repeats one, so asking
 	// changes nothing. ok is false where there is no such call (any more).
 	Opening(ctx context.Context, ref string) (o Opening, ok bool)
+	// Answered is told that somebody picked up, before they hear the Opening. It
+	// may be told more than once.
+	Answered(ctx context.Context, ref string) error
 	// Ended is told how a call ended, in the carrier's words: completed, busy,
 	// no-answer, failed or canceled. It may be told more than once.
 	Ended(ctx context.Context, ref, status string) error
@@ -36,6 +39,10 @@ type Opening struct {
 	// was dialled is as good as the carrier's word for who calls.
 	Speaker access.Speaker
 	Reply   dialogue.Reply // what is said first
+	// More says that something is still to come that they would want to hear,
+	// though nothing runs: whether all is well again after a change. The call
+	// goes on as while something runs.
+	More bool
 }
 
 // The statuses with which a call ends.
