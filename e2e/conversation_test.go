@@ -16,8 +16,9 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 )
 
-// newsLimit is how long anything that must come may take to come.
-const newsLimit = 40 * time.Second
+// newsLimit is how long anything that must come may take to come: a version that
+// is watched for longer, on a machine that has other things to do.
+const newsLimit = 90 * time.Second
 
 // conversation is one side of a conversation: what a person says, hears, and
 // is told without asking.
