@@ -34,6 +34,7 @@ type Config struct {
 	Web           WebConfig           `yaml:"web"`
 	Dialogflow    DialogflowConfig    `yaml:"dialogflow"`
 	Phone         PhoneConfig         `yaml:"phone"`
+	Alexa         AlexaConfig         `yaml:"alexa"`
 	GitOps        GitOpsConfig        `yaml:"gitops"`
 	Proposals     ProposalsConfig     `yaml:"proposals"`
 	Risk          RiskConfig          `yaml:"risk"`
@@ -113,6 +114,7 @@ func defaults() Config {
 		Diagnosis:     diagnosisDefaults(),
 		Dialogflow:    dialogflowDefaults(),
 		Phone:         phoneDefaults(),
+		Alexa:         alexaDefaults(),
 		Listen:        "127.0.0.1:8080",
 		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals:     ProposalsConfig{ExpireAfter: action.ProposalLife},
@@ -376,6 +378,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Alerts.check(); err != nil {
+		return err
+	}
+	if err := c.Alexa.check(); err != nil {
 		return err
 	}
 	if err := c.Phone.check(); err != nil {

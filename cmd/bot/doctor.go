@@ -263,6 +263,7 @@ func (d *doctor) channels(c Config) {
 	} else {
 		d.well("dialogflow: on; whoever calls there is known by a session only (assurance claimed)")
 	}
+	d.alexa(c)
 }
 
 // explainFlags are an act that a verdict is asked for.

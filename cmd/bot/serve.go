@@ -135,6 +135,13 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		}
 		h.Routes(channels)
 	}
+	if c.Alexa.on() {
+		h, err := a.alexa(c.Alexa, log)
+		if err != nil {
+			return nil, err
+		}
+		h.Routes(channels)
+	}
 	if c.Alerts.on() {
 		h, err := c.Alerts.webhook(a.outside.board, log)
 		if err != nil {

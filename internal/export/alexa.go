@@ -100,6 +100,9 @@ type AlexaIntent struct {
 	// Types are of slots whose value is not the number that Alexa sends: "less"
 	// is its negative, "percent_up" a factor.
 	Types map[string]string
+	// Samples are the sentences of the intent, each of which the recogniser reads
+	// as its meaning once the slots are filled.
+	Samples []string
 }
 
 // Alexa returns an Alexa skill's interaction model. What samples can show of the
@@ -143,7 +146,7 @@ func alexa(c *intents.Catalogue) (alexaLanguage, AlexaMeaning) {
 				}
 				in = &alexaIntent{Name: name}
 				made[name] = in
-				meaning[name] = AlexaIntent{spec.Name, u.Fixed, shift}
+				meaning[name] = AlexaIntent{Name: spec.Name, Slots: u.Fixed, Types: shift}
 			}
 			taken[sample] = true
 			total++
@@ -180,6 +183,10 @@ func alexa(c *intents.Catalogue) (alexaLanguage, AlexaMeaning) {
 			in.Samples = []string{}
 		}
 		lang.Intents = append(lang.Intents, *in)
+		if m, ok := meaning[name]; ok {
+			m.Samples = in.Samples
+			meaning[name] = m
+		}
 	}
 	lang.Types = alexaTypes(c, ks, types)
 	return lang, meaning
