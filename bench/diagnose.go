@@ -93,6 +93,10 @@ func (f faulted) attempt(ctx context.Context, t trial) (r result) {
 		args = append(args, "--server", "loki="+f.loki)
 	}
 	s, err := start(nil, "READY", f.sandbox, args...)
+	if err != nil { // which says nothing about what is measured here
+		fmt.Fprintf(os.Stderr, "%-20s again: %v\n", t.fault, err)
+		s, err = start(nil, "READY", f.sandbox, args...)
+	}
 	if err != nil {
 		r.err = err
 		return r

@@ -87,7 +87,8 @@ type server struct {
 func start(env []string, until string, name string, args ...string) (*server, error) {
 	s := &server{cmd: exec.Command(name, args...), vars: map[string]string{}}
 	s.cmd.Env = append(os.Environ(), env...)
-	s.cmd.Stderr = io.Discard
+	var said lastWords
+	s.cmd.Stderr = &said
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -107,8 +108,23 @@ func start(env []string, until string, name string, args ...string) (*server, er
 			return s, nil
 		}
 	}
-	return nil, errors.Join(fmt.Errorf("%s ended before it printed %s", name, until), s.cmd.Wait())
+	err = s.cmd.Wait()
+	return nil, errors.Join(fmt.Errorf("%s ended before it printed %s: %s", name, until, &said), err)
 }
+
+// lastWords is the end of what a program says.
+type lastWords struct{ text []byte }
+
+// Write takes more of it.
+func (l *lastWords) Write(p []byte) (int, error) {
+	l.text = append(l.text, p...)
+	if most := 2000; len(l.text) > most {
+		l.text = slices.Clone(l.text[len(l.text)-most:])
+	}
+	return len(p), nil
+}
+
+func (l *lastWords) String() string { return strings.TrimSpace(string(l.text)) }
 
 func (s *server) stop() {
 	_ = s.cmd.Process.Signal(os.Interrupt)

@@ -38,7 +38,7 @@ type measures struct {
 func (m measures) Measure(ctx context.Context, q collect.Question) (collect.Answer, error) {
 	q.Target = athome(q.Target, m.home)
 	a, err := m.Client.Measure(ctx, prometheus.Question{
-		Target: q.Target, Metric: q.Metric, Percentile: q.Percentile, Window: q.Window, Step: q.Step, By: q.By,
+		Target: q.Target, Metric: q.Metric, Percentile: q.Percentile, Window: q.Window, Seen: q.Seen, Step: q.Step, By: q.By,
 	})
 	return collect.Answer{Series: a.Series, Query: a.Query, Link: a.Link}, err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -315,24 +316,59 @@ func quota(s *scene, w Object) *finding {
 	if len(refused) == 0 && (len(full) == 0 || !s.short(w).yes || len(made) > 0) {
 		return nil
 	}
-	about := w
+	about, detail := w, ""
+	if len(refused) > 0 {
+		if name, of := refusedBy(refused[0].Text); name != "" {
+			// Who refused is named, whatever else is full as well.
+			about, detail = Object{Cluster: w.Cluster, Namespace: w.Namespace, Kind: "ResourceQuota", Name: name}, of
+			full = slices.DeleteFunc(full, func(e Evidence) bool { return e.About.Name != name })
+		}
+	}
 	if len(full) > 0 {
 		about = full[0].About
 	}
 	f := at(about, w)
+	f.Detail = detail
 	f.started = true
 	if len(refused) > 0 {
 		f.speaks(0.93, refused...).from(refused[0].At)
 	}
 	if len(full) > 0 {
 		f.speaks(0.45, full...).from(full[0].At)
-		f.Detail = full[0].Name
+		if !slices.ContainsFunc(full, func(e Evidence) bool { return e.Name == detail }) {
+			f.Detail = full[0].Name
+		}
 	}
 	if t := s.short(w); t.yes {
 		f.speaks(0.2, t.facts...).from(t.onset)
 	}
 	return f
 }
+
+// refusedBy takes from a refusal of the API server the quota that refused, and
+// what of it was too much: "exceeded quota: small, requested: pods=1, used: …".
+// Both are empty where it says something else.
+func refusedBy(text string) (name, resource string) {
+	_, rest, ok := strings.Cut(text, "exceeded quota: ")
+	if !ok {
+		return "", ""
+	}
+	name, rest, _ = strings.Cut(rest, ",")
+	name = strings.TrimSpace(name)
+	if !named.MatchString(name) {
+		return "", ""
+	}
+	if _, rest, ok = strings.Cut(rest, "requested: "); ok {
+		resource, _, _ = strings.Cut(rest, "=")
+		if !named.MatchString(resource) {
+			resource = ""
+		}
+	}
+	return name, resource
+}
+
+// named is how Kubernetes lets quotas and what they count be called.
+var named = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9./-]{0,250}[a-z0-9])?$`)
 
 // volume is storage that is not there, or does not come to the pod.
 func volume(s *scene, w Object) *finding {

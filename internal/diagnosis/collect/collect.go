@@ -34,6 +34,7 @@ type Question struct {
 	Metric     observability.Metric
 	Percentile float64 // of a latency
 	Window     observability.Window
+	Seen       observability.Window // in which it is found out how it is measured
 	Step       time.Duration
 	By         string // "", "pod", "version", "container", "peer" or "route"
 }

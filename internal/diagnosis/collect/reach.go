@@ -258,7 +258,7 @@ func (w *walker) askPeers(ctx context.Context, n *node) []string {
 		return nil
 	}
 	win := span(w.request.Window)
-	a, err := w.Metrics.Measure(ctx, Question{Target: n.target, Metric: observability.RequestRate, Window: win, Step: max(win.Length()/20, time.Minute), By: byPeer})
+	a, err := w.Metrics.Measure(ctx, Question{Target: n.target, Metric: observability.RequestRate, Window: win, Seen: win, Step: max(win.Length()/20, time.Minute), By: byPeer})
 	if err != nil {
 		if fault.KindOf(err) != fault.NotFound {
 			w.mu.Lock()

@@ -44,7 +44,7 @@ func (c town) Behind(_ context.Context, s kube.Ref) ([]kube.Workload, error) {
 type measures struct{ *prometheus.Client }
 
 func (m measures) Measure(ctx context.Context, q Question) (Answer, error) {
-	a, err := m.Client.Measure(ctx, prometheus.Question{Target: q.Target, Metric: q.Metric, Percentile: q.Percentile, Window: q.Window, Step: q.Step, By: q.By})
+	a, err := m.Client.Measure(ctx, prometheus.Question{Target: q.Target, Metric: q.Metric, Percentile: q.Percentile, Window: q.Window, Seen: q.Seen, Step: q.Step, By: q.By})
 	return Answer{Series: a.Series, Query: a.Query, Link: a.Link}, err
 }
 

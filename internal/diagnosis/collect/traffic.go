@@ -153,6 +153,7 @@ func (l *look) curve(ctx context.Context, q Question, w observability.Window, sh
 	for i, win := range windows {
 		wg.Go(func() {
 			ask := q
+			ask.Seen = all // and not for each part anew
 			ask.Window, ask.Step = win, max(win.Length()/90, 15*time.Second).Truncate(time.Second)
 			parts[i].a, parts[i].err = l.Metrics.Measure(ctx, ask)
 		})
@@ -216,7 +217,7 @@ func (s shift) put(e *diagnosis.Evidence) {
 // weekAgo is the level at the same hour a week ago.
 func (l *look) weekAgo(ctx context.Context, q Question, w observability.Window) (float64, bool) {
 	q.Window = observability.Window{From: w.To.Add(-atWeek), To: w.To}.Back(week)
-	q.Step = time.Minute
+	q.Seen, q.Step = span(w), time.Minute
 	a, err := l.Metrics.Measure(ctx, q)
 	if err != nil || len(a.Series) == 0 || len(a.Series[0].Points) < fewest {
 		return 0, false // so far back there is often nothing

@@ -54,8 +54,8 @@ type seen struct {
 }
 
 const (
-	keepSeen   = time.Minute // how long what was found is taken to be there
-	keepUnseen = 5 * time.Second
+	keepSeen   = 5 * time.Minute // how long what was found is taken to be there
+	keepUnseen = 20 * time.Second
 	mostSeen   = 4096
 	// mostTries is how many families are measured by until one gives numbers.
 	mostTries = 4
@@ -90,7 +90,11 @@ type Question struct {
 	Metric     observability.Metric
 	Percentile float64 // of a latency, 99 by default
 	Window     observability.Window
-	Step       time.Duration // between points; 0 is one that suits the window
+	// Seen is when there have to be series for a family to count; the zero one is
+	// Window. Who asks for several windows of one workload says here once which of
+	// them counts, and it is found out once.
+	Seen observability.Window
+	Step time.Duration // between points; 0 is one that suits the window
 	// Rate is the time that each point is about, at its end; 0 is several scrapes,
 	// so that points overlap. Who counts samples wants it to be Step.
 	Rate time.Duration
@@ -118,7 +122,11 @@ func (c *Client) Measure(ctx context.Context, q Question) (Answer, error) {
 		q.Step = step(q.Window.Length())
 	}
 	q.Percentile = percentile(q.Percentile)
-	found, looked, warnings, err := c.find(ctx, q.Target, q.Metric, of(q.Target, q.By), []string{q.By}, q.Window)
+	seen := q.Window
+	if !q.Seen.To.IsZero() {
+		seen = q.Seen
+	}
+	found, looked, warnings, err := c.find(ctx, q.Target, q.Metric, of(q.Target, q.By), []string{q.By}, seen)
 	if err != nil {
 		return Answer{}, err
 	}
