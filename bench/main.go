@@ -41,6 +41,7 @@ func main() {
 	loki := flag.String("loki", "", "with -diagnose: the Loki binary; without, logs are read from the pods")
 	keep := flag.String("keep", "", "with -diagnose: where to keep the evidence")
 	within := flag.Duration("within", 0, "with -diagnose: begin with no other fault after that long")
+	volume := flag.Int("log-volume", 0, "with -diagnose: instead, ask in one sandbox with -pods and so many MiB of log lines, and time it")
 	stern := flag.String("stern", "", "the stern binary: merge the logs of many pods beside it")
 	merge := flag.String("merge", "", "print the logs of a deployment's pods, NAMESPACE/NAME, as one stream; what -stern measures")
 	flag.Parse()
@@ -57,7 +58,11 @@ func main() {
 	}
 	if *faults {
 		f := faulted{sandbox: *sandbox, prometheus: *prometheus, loki: *loki, bot: *bot, ago: "11m", keep: *keep, within: *within}
-		if err := diagnoses(context.Background(), os.Stdout, f, flag.Args()); err != nil {
+		ask := func(ctx context.Context) error { return diagnoses(ctx, os.Stdout, f, flag.Args()) }
+		if *volume > 0 {
+			ask = func(ctx context.Context) error { return large(ctx, os.Stdout, f, *pods, *volume) }
+		}
+		if err := ask(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

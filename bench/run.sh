@@ -48,6 +48,21 @@ part_diagnose() { # 50: a quarter of an hour; FAULTS="none dns" asks of those al
   go run ./bench -diagnose -sandbox "$sandbox" -prometheus "$prometheus" -loki "$loki" -bot bin/bot -keep "${KEEP:-$keep}" -within "${WITHIN:-0}" ${FAULTS:-}
 }
 
+part_large() { # 55: ten minutes; PODS and LOG_MIB to have less
+  local sandbox prometheus loki load
+  load=$(cut -d' ' -f1 /proc/loadavg)
+  sandbox=$(cd sandbox && go run ./build)
+  prometheus=$(cd sandbox && go run ./build prometheus | tail -1)
+  loki=$(cd sandbox && go run ./build loki | tail -1)
+  go build -o bin/bot ./cmd/bot
+  go build -o bin/bench ./bench
+  echo "## Why is it slow, with much to look through?"
+  echo
+  echo "Made by \`bench/run.sh large\` ($(date -u +%F)): one sandbox with a real Prometheus that has a day of history and a real Loki; a \`bot serve\`, started anew for each fault so that it has asked the back-ends nothing yet, is asked once about each workload, within the deadline of 2 s that is configured by default. Everything runs on the same two cores; load of the machine before: $load."
+  echo
+  bin/bench -diagnose -sandbox "$sandbox" -prometheus "$prometheus" -loki "$loki" -bot bin/bot -pods "${PODS:-5000}" -log-volume "${LOG_MIB:-1100}"
+}
+
 part_stern() { # 60
   local sandbox load
   load=$(cut -d' ' -f1 /proc/loadavg)
