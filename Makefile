@@ -4,7 +4,7 @@ GO ?= go
 # Where the linter comes from; the version that .golangci.yml was written for.
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo test test-node unit lint bench generate manifests build sandbox servers postgres test-faults
+.PHONY: demo test test-node unit lint bench generate manifests build sandbox servers postgres speech test-faults
 
 # ARGS=--headless stays up and prints addresses; --pods N adds load.
 demo: sandbox
@@ -29,12 +29,16 @@ servers: sandbox
 postgres:
 	@internal/postgrestest/install.sh
 
+# The programs that hear and speak, where they are missing and can be installed.
+speech:
+	@internal/speech/offline/install.sh
+
 # Without a cluster: seconds.
 unit:
 	$(GO) test -short ./...
 
 # -count=1: the tests start programs that the cache of test results knows nothing of.
-test: servers postgres
+test: servers postgres speech
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 40m ./...
 	cd sandbox && $(GO) test -count=1 -timeout 20m -gcflags=all=-dwarf=false ./...

@@ -119,6 +119,7 @@ func house() map[string]room {
 		"internal/misses":              {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
 		"internal/recorder":            {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
 		"internal/speech":              {},
+		"internal/speech/offline":      {ours: []string{"intents", "internal/fault", "internal/speech"}},
 		"internal/export":              {ours: []string{"intents", "internal/fault"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: channel, tests: channelTests},

@@ -31,6 +31,8 @@ type Hints struct {
 	// Names are those that exist now and may be said, the likeliest first:
 	// those of the namespace, and those spoken of last.
 	Names []string
+	// Places are the namespaces that may be said, the likeliest first.
+	Places []string
 	// Question says that an answer is waited for, so that "yes", a number or a
 	// name alone is likely.
 	Question bool

@@ -1,0 +1,41 @@
+package speech
+
+import "math"
+
+// taps is how far to each side a sample looks, in samples of the lower rate.
+const taps = 12
+
+// resample changes the rate by a windowed sinc: the usual way, and good enough that
+// what is heard of a telephone's band is all there.
+func resample(in []int16, from, to int) []int16 {
+	n := int(int64(len(in)) * int64(to) / int64(from))
+	out := make([]int16, n)
+	ratio := float64(from) / float64(to)
+	cutoff := math.Min(1, 1/ratio) * 0.95
+	reach := float64(taps) / cutoff
+	for i := range out {
+		at := float64(i) * ratio
+		sum, weight := 0.0, 0.0
+		for k := int(math.Ceil(at - reach)); float64(k) <= at+reach; k++ {
+			if k < 0 || k >= len(in) {
+				continue
+			}
+			d := float64(k) - at
+			w := cutoff * sinc(cutoff*d) * (0.5 + 0.5*math.Cos(math.Pi*d/reach))
+			sum += w * float64(in[k])
+			weight += w
+		}
+		if weight > 0 {
+			sum /= weight
+		}
+		out[i] = int16(math.Max(math.MinInt16, math.Min(math.MaxInt16, math.Round(sum))))
+	}
+	return out
+}
+
+func sinc(x float64) float64 {
+	if x == 0 {
+		return 1
+	}
+	return math.Sin(math.Pi*x) / (math.Pi * x)
+}
