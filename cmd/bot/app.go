@@ -40,6 +40,7 @@ type app struct {
 	log           *slog.Logger
 	metrics       *metrics
 	outside       outside
+	told          []func(ctx context.Context, conversation string) // who is told that an outcome was
 
 	elector *kube.Elector // nil: this process is the only one
 	notes   chan note     // for other replicas
@@ -194,7 +195,7 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	if err := a.fleet.Start(ctx); err != nil {
 		return err
 	}
-	narrator := a.metrics.count(telling{skill.NewNarrator(a.crew, a.engine, a.log), a.eyes})
+	narrator := a.metrics.count(passingOn{telling{skill.NewNarrator(a.crew, a.engine, a.log), a.eyes}, a.told})
 	var wg sync.WaitGroup
 	var ledgerErr error
 	wg.Go(func() { a.gossip(ctx) })

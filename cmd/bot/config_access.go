@@ -120,6 +120,9 @@ func (c Config) rules() (access.Policy, error) {
 	if c.Dialogflow.PIN {
 		rules = append(rules, pinBy("dialogflow", "dialogflow.pin"))
 	}
+	if c.Phone.on() {
+		rules = append(rules, c.Phone.rules()...)
+	}
 	return rules, err
 }
 

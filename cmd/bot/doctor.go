@@ -104,6 +104,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 	d.clusters(ctx, c)
 	d.backends(ctx, c.Observability)
 	d.channels(c)
+	d.phone(ctx, c, access.NewGuard(c.people(), rules, keep))
 }
 
 // people looks whether those who may change things can, and whether the rules
@@ -139,7 +140,7 @@ func (d *doctor) people(ctx context.Context, g *access.Guard, c Config, rules ac
 		}) {
 			d.fail(fault.Usage, "Name somebody of access.people in by.", "%s: nobody can ever approve by the rule “%s”", r.Where, r.Name)
 		}
-		if r.Verdict != access.PIN {
+		if r.Verdict != access.PIN || r.Further {
 			continue
 		}
 		for _, p := range all {

@@ -142,6 +142,13 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		}
 		h.Routes(channels)
 	}
+	if c.Phone.on() {
+		h, err := a.telephone(c.Phone, nil, log)
+		if err != nil {
+			return nil, err
+		}
+		h.Routes(channels)
+	}
 	if c.Alerts.on() {
 		h, err := c.Alerts.webhook(a.outside.board, log)
 		if err != nil {

@@ -340,3 +340,40 @@ func FuzzReadPolicy(f *testing.F) {
 		access.Decide(p, access.Act{Intents: []string{"scale"}, Namespace: "shop"}, access.Speaker{}, access.Person{Name: "ann"}, time.Now())
 	})
 }
+
+// A rule that tightens adds what it wants to what others let through, and lets
+// nobody do anything by itself.
+func TestARuleThatTightensLetsNothingThrough(t *testing.T) {
+	byPhone := access.Rule{Name: "phone", Match: access.Match{Channels: []string{"phone"}}, Verdict: access.PIN, Further: true}
+	vouched := access.Rule{Name: "vouched", Match: access.Match{Channels: []string{"phone"}, Below: access.Verified}, Verdict: access.Deny, Further: true}
+	shop := access.Rule{Name: "shop", Match: access.Match{Namespaces: []string{"shop"}}, Verdict: access.Allow}
+	ann := access.Person{Name: "ann", User: "ann", Speakers: []string{"phone:1", "web:ann"}}
+	act := access.Act{Intents: []string{"scale"}, Namespace: "shop"}
+	sure, unsure := access.NewSpeaker("phone", "1", access.StirShaken), access.NewSpeaker("phone", "1", access.CallerID)
+	for _, tt := range []struct {
+		name string
+		p    access.Policy
+		s    access.Speaker
+		act  access.Act
+		want access.Kind
+		pin  bool
+	}{
+		{"alone", access.Policy{byPhone}, sure, act, access.Deny, false},
+		{"with one that lets through", access.Policy{byPhone, shop}, sure, act, access.PIN, true},
+		{"in any order", access.Policy{shop, byPhone}, sure, act, access.PIN, true},
+		{"elsewhere", access.Policy{byPhone, shop}, sure, access.Act{Namespace: "other"}, access.Deny, false},
+		{"on another channel", access.Policy{byPhone, shop}, access.NewSpeaker("web", "ann", access.Token), act, access.Allow, false},
+		{"it may deny", access.Policy{byPhone, shop, vouched}, unsure, act, access.Deny, false},
+		{"whom it does not fit", access.Policy{byPhone, shop, vouched}, sure, act, access.PIN, true},
+	} {
+		if v := access.Decide(tt.p, tt.act, tt.s, ann, time.Now()); v.Kind != tt.want || v.PIN != tt.pin {
+			t.Errorf("%s: %s, PIN %v; want %s, %v", tt.name, v.Kind, v.PIN, tt.want, tt.pin)
+		}
+	}
+	if _, err := access.NewGuard([]access.Person{ann}, access.Policy{byPhone}, nil).Writer(t.Context(), sure); fault.KindOf(err) != fault.Refused {
+		t.Errorf("with nothing but a rule that tightens somebody may write: %v", err)
+	}
+	if _, err := access.NewGuard([]access.Person{ann}, access.Policy{byPhone, shop}, nil).Writer(t.Context(), sure); err != nil {
+		t.Errorf("who may write with a PIN may not write: %v", err)
+	}
+}

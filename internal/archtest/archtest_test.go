@@ -79,6 +79,8 @@ func house() map[string]room {
 
 		"internal/observability/alertmanager": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend"}, tests: []string{"internal/sandboxtest"}},
 
+		"internal/channel/phone": {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/channel/phone/carriertest"}, channelTests...)},
+
 		"internal/silencer": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager"}, tests: []string{"internal/observability/backend", "internal/sandboxtest"}},
 
 		"internal/channel/alerts": {ours: []string{"internal/fault", "internal/observability", "internal/observability/alertmanager", "internal/webhook"}, tests: []string{"internal/channel/channeltest", "internal/sandboxtest", "internal/store"}},
@@ -123,7 +125,6 @@ func house() map[string]room {
 		"internal/export":              {ours: []string{"intents", "internal/fault"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: channel, tests: channelTests},
-		"internal/channel/phone":       {ours: channel, theirs: []string{"golang.org/x/time/rate"}, tests: channelTests},
 		"internal/channel/alexa": {
 			ours:   append([]string{"internal/speech"}, channel...),
 			theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2", "golang.org/x/time/rate"},

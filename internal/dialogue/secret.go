@@ -62,6 +62,13 @@ func (e *Engine) secret(ctx context.Context, t *Turn) (r Reply, ok bool, err err
 	return Reply{}, false, nil
 }
 
+// SaysSecret reports whether what was said is a PIN or a code and nothing else,
+// for a channel that takes those by another way than saying them.
+func SaysSecret(text string) bool {
+	said, sure := saidDigits(text, "pin", "my", "the", "is", "number", "code", "it", "its")
+	return sure && len(said) >= minSecret
+}
+
 // hush takes away what was said: it is a secret.
 func (t *Turn) hush() {
 	t.Request.Text, t.Request.Intent = "", nil

@@ -20,12 +20,14 @@ type Engine struct {
 	mu       sync.Mutex
 	requests []dialogue.Request
 	kept     map[string][]dialogue.Event
+	told     map[string]int64
+	left     []string
 	seq      int64
 }
 
 // NewEngine returns an engine that answers by the script.
 func NewEngine(answer func(dialogue.Request) dialogue.Reply) *Engine {
-	return &Engine{Answer: answer, hub: dialogue.NewHub(), kept: map[string][]dialogue.Event{}}
+	return &Engine{Answer: answer, hub: dialogue.NewHub(), kept: map[string][]dialogue.Event{}, told: map[string]int64{}}
 }
 
 // Respond keeps the request and answers it.
@@ -84,3 +86,32 @@ func (e *Engine) Push(conversation string, ev dialogue.Event) {
 
 // Heard keeps nothing: who listens to this engine has heard.
 func (e *Engine) Heard(context.Context, string, int64) error { return nil }
+
+// Leave notes that nobody is there any more.
+func (e *Engine) Leave(_ context.Context, conversation string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.left = append(e.left, conversation)
+	return nil
+}
+
+// Left returns the conversations that were left.
+func (e *Engine) Left() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]string(nil), e.left...)
+}
+
+// Untold gives the outcomes that were pushed and not given before.
+func (e *Engine) Untold(_ context.Context, conversation string) ([]dialogue.Reply, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []dialogue.Reply
+	for _, ev := range e.kept[conversation] {
+		if ev.Seq > e.told[conversation] {
+			out = append(out, ev.Reply)
+			e.told[conversation] = ev.Seq
+		}
+	}
+	return out, nil
+}

@@ -4,6 +4,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 )
 
 // plain makes text harmless for what speaks or shows it: no control characters
@@ -43,4 +46,22 @@ func cutAt(s string, n int) (head, rest string) {
 		}
 	}
 	return head, s[end:]
+}
+
+// mostSaid is how many characters are said at once, a minute of them.
+const mostSaid = 1000
+
+// compose puts a reply for the ear, and gives what was left out for "more". What
+// somebody is asked to agree to is said whole.
+func compose(r dialogue.Reply) (text, rest string) {
+	text = r.Speech
+	if text == "" {
+		text = r.Text
+	}
+	limits := speech.Limits{Sentences: speech.Brevity, Characters: mostSaid}
+	if r.Expect == dialogue.ExpectConfirm || r.Expect == dialogue.ExpectPIN {
+		limits = speech.Limits{Characters: maxSay}
+	}
+	said := speech.Say(plain(text), limits)
+	return said.Text, said.Rest
 }
