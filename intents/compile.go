@@ -70,7 +70,7 @@ func compile(c *Catalogue, merged int) *automaton {
 		}
 	}
 	co.raw, co.words, co.empty = make([]rawNode, 0, n/8), make([]rawWord, 0, n/4), make([]rawEps, 0, n/16)
-	co.a.wordEdges, co.a.nodes = make([]wordEdge, 0, n*5/8), make([]autoNode, 0, n/10)
+	co.a.wordEdges, co.a.nodes = make([]wordEdge, 0, n*11/16), make([]autoNode, 0, n/10)
 	start := co.add()
 	// "in staging, …" may open every sentence that has a place. It is kept apart
 	// like a hub, or all that may follow would be there twice, behind both.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"text/template"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -82,8 +83,7 @@ func Load(fsys fs.FS) (*Catalogue, error) {
 			lists:   map[string][]listEntry{},
 			replies: map[string]*reply{},
 		},
-		seen: map[string]place{},
-		said: map[string]bool{},
+		seen: map[string]place{}, said: map[string]bool{}, leaves: leaves{}, wordings: newWordings(),
 	}
 	for _, name := range names {
 		if name == heldOut {
@@ -120,6 +120,9 @@ type loader struct {
 	seen map[string]place // intents, rules, replies, … already defined
 	said map[string]bool
 	errs []error
+
+	leaves   leaves
+	wordings *template.Template // what all have in common
 }
 
 func (l *loader) errorf(n *yaml.Node, format string, args ...any) {
@@ -166,7 +169,7 @@ func (l *loader) read(b []byte) {
 		case "rules":
 			l.mapping(v, "rules", func(name string, k, v *yaml.Node) {
 				text := l.str(v)
-				n, err := parseTemplate(text)
+				n, err := parseTemplate(text, l.leaves)
 				if err != nil {
 					l.errorf(v, "rule %s: template %q: %v", name, text, err)
 					return
@@ -290,7 +293,7 @@ func (l *loader) phrases(n *yaml.Node) []string {
 	var out []string
 	for _, e := range n.Content {
 		text := l.str(e)
-		t, err := parseTemplate(text)
+		t, err := parseTemplate(text, l.leaves)
 		if err == nil {
 			var ps []string
 			if ps, err = t.unfold(); err == nil {
@@ -408,7 +411,7 @@ func (l *loader) sentences(intent string, v *yaml.Node, of sentence) []sentence 
 	var out []sentence
 	for _, e := range v.Content {
 		text := l.str(e)
-		n, err := parseTemplate(text)
+		n, err := parseTemplate(text, l.leaves)
 		if err != nil {
 			l.errorf(e, "%s: template %q: %v", intent, text, err)
 			continue
@@ -500,13 +503,15 @@ func (l *loader) reply(key string, k, v *yaml.Node) {
 	}
 	r := &reply{at: place{l.file, k.Line}}
 	var err error
-	if r.text, err = parseReply(key, text); err != nil {
+	if r.text, err = parseReply(l.wordings, key, text); err != nil {
 		l.errorf(k, "reply %s: text: %v", key, err)
 		return
 	}
-	if r.speech, err = parseReply(key, speech); err != nil {
-		l.errorf(k, "reply %s: speech: %v", key, err)
-		return
+	if r.speech = r.text; speech != text {
+		if r.speech, err = parseReply(l.wordings, key, speech); err != nil {
+			l.errorf(k, "reply %s: speech: %v", key, err)
+			return
+		}
 	}
 	l.c.replies[key] = r
 }

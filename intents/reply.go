@@ -49,15 +49,20 @@ func execute(t *template.Template, data map[string]any) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
-// parseReply compiles one wording.
-func parseReply(key, text string) (*template.Template, error) {
-	return template.New(key).Option("missingkey=error").Funcs(template.FuncMap{
+// newWordings returns what all wordings of a catalogue have in common.
+func newWordings() *template.Template {
+	return template.New("").Option("missingkey=error").Funcs(template.FuncMap{
 		"plural": plural,
 		"spoken": spoken,
 		"join":   joinNames,
 		"number": number,
 		"quote":  strconv.Quote,
-	}).Parse(text)
+	})
+}
+
+// parseReply compiles one wording.
+func parseReply(all *template.Template, key, text string) (*template.Template, error) {
+	return all.New(key).Parse(text)
 }
 
 // plural writes a count with its noun: "1 pod", "5 pods".

@@ -32,10 +32,30 @@ const (
 // maxPermuted bounds the orders that a permutation unfolds to.
 const maxPermuted = 4
 
+// leaves are the words, slots and rules that templates are made of, each once:
+// a catalogue has thirteen times as many places where they stand.
+type leaves map[leaf]*node
+
+// leaf is a node without kids.
+type leaf struct {
+	kind            nodeKind
+	word, slot, typ string
+	value           any
+}
+
+func (l leaves) node(of leaf) *node {
+	n := l[of]
+	if n == nil {
+		n = &node{kind: of.kind, word: of.word, slot: of.slot, typ: of.typ, value: of.value}
+		l[of] = n
+	}
+	return n
+}
+
 // parseTemplate reads the template syntax; the error says what is wrong and
 // where in the template.
-func parseTemplate(text string) (*node, error) {
-	p := &templateParser{s: text}
+func parseTemplate(text string, shared leaves) (*node, error) {
+	p := &templateParser{s: text, leaves: shared}
 	n, err := p.alternatives()
 	if err != nil {
 		return nil, err
@@ -47,9 +67,10 @@ func parseTemplate(text string) (*node, error) {
 }
 
 type templateParser struct {
-	s     string
-	i     int
-	depth int
+	s      string
+	i      int
+	depth  int
+	leaves leaves
 }
 
 func (p *templateParser) errorf(format string, args ...any) error {
@@ -91,14 +112,15 @@ func (p *templateParser) alternatives() (*node, error) {
 	return &node{kind: nodeAlt, kids: kids}, nil
 }
 
+// sequence reads what stands one behind the other; of one thing it is that thing.
 func (p *templateParser) sequence() (*node, error) {
-	seq := &node{kind: nodeSeq}
+	var kids []*node
 	for p.i < len(p.s) {
 		switch c := p.s[p.i]; c {
 		case ' ', '\t', '\n':
 			p.i++
 		case '|', ';', ')', ']':
-			return seq, nil
+			return sequenceOf(kids), nil
 		case '(', '[':
 			p.i++
 			n, err := p.alternatives()
@@ -114,7 +136,7 @@ func (p *templateParser) sequence() (*node, error) {
 				return nil, p.errorf("%q is not closed", string(c))
 			}
 			p.i++
-			seq.kids = append(seq.kids, n)
+			kids = append(kids, n)
 		case '{', '<':
 			closer := "}"
 			if c == '<' {
@@ -129,7 +151,7 @@ func (p *templateParser) sequence() (*node, error) {
 				return nil, err
 			}
 			p.i += len(inner) + 2
-			seq.kids = append(seq.kids, n)
+			kids = append(kids, n)
 		case '}', '>':
 			// "->" and "=>" are words; a lone one is a slip.
 			return nil, p.errorf("unexpected %q", string(c))
@@ -145,11 +167,18 @@ func (p *templateParser) sequence() (*node, error) {
 			if strings.Contains(w, "'") {
 				return nil, p.errorf("write %q out: sentences are matched with contractions expanded", w)
 			}
-			seq.kids = append(seq.kids, &node{kind: nodeWord, word: w})
+			kids = append(kids, p.leaves.node(leaf{kind: nodeWord, word: w}))
 			p.i = j
 		}
 	}
-	return seq, nil
+	return sequenceOf(kids), nil
+}
+
+func sequenceOf(kids []*node) *node {
+	if len(kids) == 1 {
+		return kids[0]
+	}
+	return &node{kind: nodeSeq, kids: kids}
 }
 
 func (p *templateParser) braced(open byte, inner string) (*node, error) {
@@ -157,19 +186,19 @@ func (p *templateParser) braced(open byte, inner string) (*node, error) {
 		if !isIdent(inner) {
 			return nil, p.errorf("<%s> is not a rule name", inner)
 		}
-		return &node{kind: nodeRule, word: inner}, nil
+		return p.leaves.node(leaf{kind: nodeRule, word: inner}), nil
 	}
 	if slot, value, ok := strings.Cut(inner, "="); ok {
 		if !isIdent(slot) || value == "" {
 			return nil, p.errorf("{%s} wants {slot=value}", inner)
 		}
-		return &node{kind: nodeFix, slot: slot, value: fixedValue(value)}, nil
+		return p.leaves.node(leaf{kind: nodeFix, slot: slot, value: fixedValue(value)}), nil
 	}
 	slot, typ, _ := strings.Cut(inner, ":")
 	if !isIdent(slot) || (typ != "" && !isIdent(typ)) {
 		return nil, p.errorf("{%s} wants {slot} or {slot:type}", inner)
 	}
-	return &node{kind: nodeSlot, slot: slot, typ: typ}, nil
+	return p.leaves.node(leaf{kind: nodeSlot, slot: slot, typ: typ}), nil
 }
 
 // fixedValue reads numbers as numbers, so that {factor=0.5} is one.
