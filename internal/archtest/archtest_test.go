@@ -103,6 +103,7 @@ func house() map[string]room {
 		"internal/postgrestest":      {theirs: []string{"github.com/jackc/pgx/v5"}},
 		"internal/webhook":           {ours: []string{"internal/fault"}},
 		"internal/access":            {ours: []string{"internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein", "github.com/alexedwards/argon2id", "go.yaml.in/yaml/v3", "golang.org/x/time/rate"}, tests: []string{"internal/store"}},
+		"internal/oncall":            {ours: []string{"intents", "internal/access", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/observability", "internal/observability/alertmanager", "internal/oncall/schedule"}},
 		"internal/oncall/schedule":   {ours: []string{"internal/access", "internal/fault"}, theirs: []string{"github.com/arran4/golang-ical", "github.com/teambition/rrule-go", "go.yaml.in/yaml/v3"}},
 		"internal/kube":              {ours: []string{"internal/fault"}, theirs: append(k8s, "github.com/aymanbagabas/go-udiff", "github.com/distribution/reference", "github.com/robfig/cron/v3"), tests: []string{"internal/sandboxtest"}},
 		"internal/gitops/gitopstest": {},
