@@ -16,6 +16,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/gate/compare"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
+	"github.com/firstmate-ops/firstmate/internal/oncall"
 	"github.com/firstmate-ops/firstmate/internal/skill"
 	"github.com/firstmate-ops/firstmate/internal/store"
 )
@@ -40,6 +41,8 @@ type app struct {
 	log           *slog.Logger
 	metrics       *metrics
 	outside       outside
+	desk          *oncall.Desk                                     // nil: nobody is called
+	rings         bool                                             // this process calls people
 	told          []func(ctx context.Context, conversation string) // who is told that an outcome was
 
 	elector *kube.Elector // nil: this process is the only one
@@ -140,17 +143,31 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	crew.Investigate(investigation)
 	out.equip(crew, c.Observability)
+	desk, err := c.desk(oncall.Parts{Store: st, People: guard, Catalogue: catalogue, Log: log}, numbers, fleet.Cluster())
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	handlers := crew.Handlers()
+	maps.Copy(handlers, onCallHandlers(desk))
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
+	ears := newListeners(c.Misses, st, guard, catalogue.Vocabulary, log)
+	if desk != nil {
+		desk.Around(handlers)
+		crew.TellVerdicts(desk.Diagnosed)
+		ears = append(ears, desk)
+	}
 	if err := dialogue.CheckHandlers(catalogue, handlers); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	handlers = limited(handlers, catalogue, guard, opt.limits)
-	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), newListeners(c.Misses, st, guard, catalogue.Vocabulary, log), log)
+	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), ears, log)
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)
 	}
 	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out}
+	if a.desk, a.rings = desk, !opt.terminal; desk != nil {
+		desk.Speak(a.turns(), engine)
+	}
 	if c.Replicas.Lease != "" && opt.replica {
 		home, err := members[0].Connect() // the Lease is in the home cluster
 		if err == nil {
@@ -202,7 +219,7 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	wg.Go(func() { a.sweep(ctx) })
 	wg.Go(func() {
 		defer cancel() // without it, nothing that is agreed to would be done
-		ledgerErr = a.carryOut(ctx, func(ctx context.Context) error { return a.ledger.Run(ctx, narrator) })
+		ledgerErr = a.carryOut(ctx, func(ctx context.Context) error { return a.lead(ctx, narrator) })
 	})
 	err = ready(ctx)
 	cancel()

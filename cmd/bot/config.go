@@ -34,6 +34,7 @@ type Config struct {
 	Web           WebConfig           `yaml:"web"`
 	Dialogflow    DialogflowConfig    `yaml:"dialogflow"`
 	Phone         PhoneConfig         `yaml:"phone"`
+	OnCall        OnCallConfig        `yaml:"oncall"`
 	Alexa         AlexaConfig         `yaml:"alexa"`
 	GitOps        GitOpsConfig        `yaml:"gitops"`
 	Proposals     ProposalsConfig     `yaml:"proposals"`
@@ -114,6 +115,7 @@ func defaults() Config {
 		Diagnosis:     diagnosisDefaults(),
 		Dialogflow:    dialogflowDefaults(),
 		Phone:         phoneDefaults(),
+		OnCall:        onCallDefaults(),
 		Alexa:         alexaDefaults(),
 		Listen:        "127.0.0.1:8080",
 		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
@@ -384,6 +386,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Phone.check(); err != nil {
+		return err
+	}
+	if err := c.checkOnCall(); err != nil {
 		return err
 	}
 	if c.Misses.Max < 1 {

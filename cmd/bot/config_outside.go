@@ -160,16 +160,16 @@ type AlertsConfig struct {
 
 func (c AlertsConfig) on() bool { return c != AlertsConfig{} }
 
-// webhook makes the webhook, which tells the board.
-func (c AlertsConfig) webhook(board *alertmanager.Board, log *slog.Logger) (*alerts.Handler, error) {
-	return alerts.New(alerts.Config{Token: string(c.Token), Username: c.Username, Password: string(c.Password)}, board, board, log)
+// webhook makes the webhook, which tells consumer; the board knows what was told before.
+func (c AlertsConfig) webhook(consumer alerts.Consumer, board *alertmanager.Board, log *slog.Logger) (*alerts.Handler, error) {
+	return alerts.New(alerts.Config{Token: string(c.Token), Username: c.Username, Password: string(c.Password)}, consumer, board, log)
 }
 
 func (c AlertsConfig) check() error {
 	if !c.on() {
 		return nil
 	}
-	_, err := c.webhook(nil, slog.New(slog.DiscardHandler))
+	_, err := c.webhook(nil, nil, slog.New(slog.DiscardHandler))
 	return err
 }
 

@@ -105,6 +105,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 	d.backends(ctx, c.Observability)
 	d.channels(c)
 	d.phone(ctx, c, access.NewGuard(c.people(), rules, keep))
+	d.onCall(ctx, c, access.NewGuard(c.people(), rules, keep))
 }
 
 // people looks whether those who may change things can, and whether the rules

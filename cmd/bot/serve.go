@@ -143,14 +143,14 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		h.Routes(channels)
 	}
 	if c.Phone.on() {
-		h, err := a.telephone(c.Phone, nil, log)
+		h, err := a.telephone(c.Phone, a.phoneCalls(), log)
 		if err != nil {
 			return nil, err
 		}
 		h.Routes(channels)
 	}
 	if c.Alerts.on() {
-		h, err := c.Alerts.webhook(a.outside.board, log)
+		h, err := c.Alerts.webhook(hearing{a.desk, a.outside.board}, a.outside.board, log)
 		if err != nil {
 			return nil, err
 		}

@@ -44,7 +44,7 @@ func house() map[string]room {
 				"internal/channel/phone",
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/alexa", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
 				"internal/dialogue", "internal/export", "internal/fault", "internal/gate/compare", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
-				"internal/observability/backend", "internal/observability/prometheus",
+				"internal/observability/backend", "internal/observability/prometheus", "internal/oncall", "internal/oncall/schedule",
 				"internal/diagnosis", "internal/diagnosis/collect", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/observability/loki",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},

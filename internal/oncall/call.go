@@ -40,7 +40,7 @@ func (d *Desk) ask(ctx context.Context, t task) {
 	}
 	limit, cancel := context.WithTimeout(ctx, askLimit-time.Second)
 	defer cancel()
-	r := d.Voice.Respond(limit, dialogue.Request{
+	r := d.voice.Respond(limit, dialogue.Request{
 		DeliveryID: "oncall:" + t.call.Ref, Conversation: t.call.Conversation, Speaker: d.speaker(t.contact.Phone),
 		Intent: &intents.Intent{Name: "diagnose", Slots: slots},
 	})

@@ -67,8 +67,6 @@ type Config struct {
 // Parts are what a Desk works with.
 type Parts struct {
 	Store     Store
-	Voice     Voice
-	Talk      Talk
 	Line      Line
 	Measure   Measure // nil where nothing is measured: then the alert has to resolve
 	People    People
@@ -82,12 +80,18 @@ type Parts struct {
 type Desk struct {
 	cfg Config
 	Parts
-	wake chan struct{}
+	voice Voice
+	talk  Talk
+	wake  chan struct{}
 
 	mu       sync.Mutex
 	findings map[string]Finding // by conversation, until the call is placed
 	running  sync.WaitGroup
 }
+
+// Speak gives the desk what it speaks through, which in turn needs its handlers:
+// before anything is heard.
+func (d *Desk) Speak(v Voice, t Talk) { d.voice, d.talk = v, t }
 
 // NewDesk returns a desk. Nothing rings before Run.
 func NewDesk(cfg Config, parts Parts) *Desk {
@@ -170,7 +174,7 @@ func (d *Desk) begin(ctx context.Context, tasks []task) {
 }
 
 // Run does what time comes for, until ctx ends. One process of several does.
-func (d *Desk) Run(ctx context.Context) error {
+func (d *Desk) Run(ctx context.Context) {
 	defer d.running.Wait()
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
@@ -194,7 +198,7 @@ func (d *Desk) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-d.wake:
 		case <-tick.C:
 		}
@@ -244,9 +248,13 @@ func (d *Desk) push(ctx context.Context, conversation, key, words string, data m
 	if err != nil {
 		return err
 	}
-	return d.Talk.Push(ctx, conversation, dialogue.Event{
+	outcome := dialogue.OutcomeNone
+	if words == "oncall.normal" {
+		outcome = dialogue.OutcomeDone
+	}
+	return d.talk.Push(ctx, conversation, dialogue.Event{
 		Kind: dialogue.EventOutcome, Action: key,
-		Reply: dialogue.Reply{Speech: say.Speech, Text: say.Text, Expect: dialogue.ExpectNone, Outcome: dialogue.OutcomeNone},
+		Reply: dialogue.Reply{Speech: say.Speech, Text: say.Text, Expect: dialogue.ExpectNone, Outcome: outcome},
 	}, nil)
 }
 
@@ -318,7 +326,7 @@ func (d *Desk) look(ctx context.Context, t task) error {
 		return d.change(ctx, func(b *Book, now time.Time) []task { return b.measured(in.ID, v, now) })
 	}
 	var end *dialogue.Event
-	err = d.Talk.Events(ctx, t.call.Conversation, 0, func(ev dialogue.Event) error {
+	err = d.talk.Events(ctx, t.call.Conversation, 0, func(ev dialogue.Event) error {
 		if ev.Action == in.Action && ev.Kind == dialogue.EventOutcome {
 			end = &ev
 		}

@@ -114,9 +114,8 @@ func (w *world) newDesk() *oncall.Desk {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var d *oncall.Desk
-	d = oncall.NewDesk(oncall.Config{Policy: oncall.Policy{Plan: p, AckFor: time.Hour}, Channel: "incidents", PhoneChannel: "phone"}, oncall.Parts{
-		Store: w.store, Voice: voice{w, func() *oncall.Desk { return d }}, Talk: w, Line: w, People: w, Catalogue: w.cat, Log: slog.New(slog.DiscardHandler),
+	d := oncall.NewDesk(oncall.Config{Policy: oncall.Policy{Plan: p, AckFor: time.Hour}, Channel: "incidents", PhoneChannel: "phone"}, oncall.Parts{
+		Store: w.store, Line: w, People: w, Catalogue: w.cat, Log: slog.New(slog.DiscardHandler),
 		Measure: func(context.Context, observability.Target, observability.Metric) (float64, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -124,6 +123,7 @@ func (w *world) newDesk() *oncall.Desk {
 		},
 		Until: func(string, time.Time) (time.Time, bool) { return time.Time{}, false },
 	})
+	d.Speak(voice{w, d}, w)
 	return d
 }
 
@@ -133,16 +133,14 @@ func (w *world) run(d *oncall.Desk) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := d.Run(ctx); err != nil {
-			w.t.Error(err)
-		}
+		d.Run(ctx)
 	}()
 	return func() { cancel(); <-done }
 }
 
 type voice struct {
 	w    *world
-	desk func() *oncall.Desk
+	desk *oncall.Desk
 }
 
 func (v voice) Respond(_ context.Context, r dialogue.Request) dialogue.Reply {
@@ -155,7 +153,7 @@ func (v voice) Respond(_ context.Context, r dialogue.Request) dialogue.Reply {
 		return dialogue.Reply{Fault: "not_found", Speech: "Nothing is called so."}
 	}
 	k := diagnosis.Case{Request: diagnosis.Request{Target: observability.Target{Name: target}}}
-	v.desk().Diagnosed(r.Conversation, k, diagnosis.Verdict{
+	v.desk.Diagnosed(r.Conversation, k, diagnosis.Verdict{
 		Causes: []diagnosis.Cause{{Rule: "bad_release_errors", About: diagnosis.Object{Name: cause}, Sure: diagnosis.Surely}},
 		Shows:  []diagnosis.Evidence{{Kind: diagnosis.ErrorRatio, About: diagnosis.Object{Name: target}, Value: diagnosis.Num(0.12), Before: diagnosis.Num(0.001)}},
 	}, target+" fails because of "+cause+".")

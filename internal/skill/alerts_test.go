@@ -207,7 +207,7 @@ func TestComing(t *testing.T) {
 		"wednesday": "04 09:00", "wednesday 02:00": "11 02:00", "today 18:00": "04 18:00", "2h": "04 05:00", "today 01:00": "", "never": "", "25:00": "",
 	} {
 		got := ""
-		if at, ok := coming(s, now); ok {
+		if at, ok := Coming(s, now); ok {
 			got = at.Format("02 15:04")
 		}
 		if got != want {

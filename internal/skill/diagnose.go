@@ -31,6 +31,12 @@ func (i Investigation) Gather(ctx context.Context, r diagnosis.Request) diagnosi
 	return diagnosis.Gather(ctx, i.Deadline, i.Collectors(), r).Masked(i.Mask)
 }
 
+// TellVerdicts has what a diagnosis found told on, with its words and whose
+// conversation it was asked in.
+func (c *Crew) TellVerdicts(f func(conversation string, k diagnosis.Case, v diagnosis.Verdict, said string)) {
+	c.diagnosed = f
+}
+
 // Investigate gives the crew what it finds causes with. Without it, it knows of none.
 func (c *Crew) Investigate(i Investigation) *Crew {
 	c.investigation = i
@@ -71,6 +77,13 @@ func (c *Crew) diagnose(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, 
 	r, err := c.tellVerdict(ctx, t, cases[first], verdicts[first])
 	if err != nil {
 		return dialogue.Reply{}, err
+	}
+	if c.diagnosed != nil {
+		say, err := c.verdict(cases[first], verdicts[first])
+		if err != nil {
+			return dialogue.Reply{}, err
+		}
+		c.diagnosed(t.Request.Conversation, cases[first], verdicts[first], say.Text)
 	}
 	for i := range cases {
 		if i == first {

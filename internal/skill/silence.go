@@ -118,7 +118,7 @@ func (c *Crew) silentUntil(t *dialogue.Turn, ack bool) (time.Time, error) {
 		to = now.Add(l)
 	} else if u := in.String("until"); u != "" {
 		var ok bool
-		if to, ok = coming(u, now); !ok {
+		if to, ok = Coming(u, now); !ok {
 			return to, fault.New(fault.NotUnderstood, "Until when? Say it as “until six pm”, “until tomorrow” or “for two hours”.")
 		}
 	}
@@ -131,9 +131,9 @@ func (c *Crew) silentUntil(t *dialogue.Turn, ack bool) (time.Time, error) {
 // morning is when a day begins for who silences until then.
 const morning = 9
 
-// coming reads a point in time that is still to come, as slots hold it. A day is
+// Coming reads a point in time that is still to come, as slots hold it. A day is
 // its morning.
-func coming(s string, now time.Time) (time.Time, bool) {
+func Coming(s string, now time.Time) (time.Time, bool) {
 	if d, ok := length(s); ok {
 		return now.Add(d), true
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/diagnosis"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
@@ -78,6 +79,7 @@ type Crew struct {
 	logs      *logDesk
 
 	investigation Investigation
+	diagnosed     func(conversation string, k diagnosis.Case, v diagnosis.Verdict, said string) // nil: nobody is told
 	alerts        Alerts
 	metrics       Metrics
 

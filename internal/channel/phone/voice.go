@@ -42,6 +42,7 @@ type exchange struct {
 	keyed        string  // what was keyed
 	confidence   float64 // in what was said
 	unsure       bool    // the carrier is not sure of what was said
+	more         bool    // something is still to come, though nothing runs
 }
 
 func (h *Handler) voice(w http.ResponseWriter, r *http.Request) error {
@@ -142,9 +143,13 @@ func (h *Handler) placed(ctx context.Context, x exchange) ([]any, error) {
 		bye, err := h.words("moot", nil)
 		return h.hangUp(bye), err
 	}
-	x.conversation, x.speaker = o.Conversation, o.Speaker
+	x.conversation, x.speaker, x.more = o.Conversation, o.Speaker, o.More
 	if x.leg.turn > 0 {
+		x.leg.running = x.leg.running || o.More
 		return h.answer(ctx, x)
+	}
+	if err := h.parts.Calls.Answered(ctx, x.leg.ref); err != nil {
+		return nil, err // the carrier asks again
 	}
 	return h.speak(ctx, x, o.Reply)
 }
@@ -307,7 +312,7 @@ func (h *Handler) speak(ctx context.Context, x exchange, r dialogue.Reply) ([]an
 	}
 	next.running = x.leg.running || r.Outcome == dialogue.OutcomePending && r.Proposal != nil && r.Expect != dialogue.ExpectConfirm && r.Expect != dialogue.ExpectPIN
 	if r.Outcome == dialogue.OutcomeDone || r.Outcome == dialogue.OutcomeFailed || r.Outcome == dialogue.OutcomeRolledBack {
-		next.running = false
+		next.running = x.more
 	}
 	if next.expect == expectPIN {
 		key, err := h.words("pin", nil)

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/firstmate-ops/firstmate/internal/access"
+	"github.com/firstmate-ops/firstmate/internal/action"
+	"github.com/firstmate-ops/firstmate/internal/channel/phone"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/observability"
+	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
+	"github.com/firstmate-ops/firstmate/internal/observability/prometheus"
+	"github.com/firstmate-ops/firstmate/internal/oncall"
+	"github.com/firstmate-ops/firstmate/internal/oncall/schedule"
+	"github.com/firstmate-ops/firstmate/internal/skill"
+)
+
+// desk makes on-call; nil where nobody is to be called.
+func (c Config) desk(parts oncall.Parts, numbers *prometheus.Client, home string) (*oncall.Desk, error) {
+	if !c.OnCall.on() {
+		return nil, nil
+	}
+	plan, err := c.OnCall.plan()
+	if err != nil {
+		return nil, err
+	}
+	carrier, err := c.Phone.carrier(parts.Log)
+	if err != nil {
+		return nil, err
+	}
+	parts.Line, parts.Until = line{carrier}, skill.Coming
+	if numbers != nil {
+		parts.Measure = gauge{numbers, home, c.OnCall.Window}.now
+	}
+	return oncall.NewDesk(oncall.Config{
+		Policy:  oncall.Policy{Plan: plan, AckFor: cmp.Or(c.Observability.Alertmanager.AcknowledgeFor, time.Hour)},
+		Channel: c.OnCall.Channel, PhoneChannel: phone.Channel,
+	}, parts), nil
+}
+
+// onCallHandlers are the intents of on-call, where there is none too.
+func onCallHandlers(d *oncall.Desk) map[string]dialogue.Handler {
+	if d != nil {
+		return d.Handlers()
+	}
+	none := dialogue.HandlerFunc(func(context.Context, *dialogue.Turn) (dialogue.Reply, error) {
+		return dialogue.Reply{}, fault.New(fault.Usage, "Nobody is on call here: oncall.file of my configuration names no schedule.")
+	})
+	return map[string]dialogue.Handler{"oncall_next": none, "oncall_who": none, "oncall_take": none}
+}
+
+// line rings people by the carrier.
+type line struct{ carrier *phone.Carrier }
+
+// Ring places a call.
+func (l line) Ring(ctx context.Context, to schedule.Contact, ref string) (string, error) {
+	return l.carrier.Call(ctx, to.Phone, ref)
+}
+
+// HangUp calls it off.
+func (l line) HangUp(ctx context.Context, id string) error { return l.carrier.Hangup(ctx, id) }
+
+// Text sends a message.
+func (l line) Text(ctx context.Context, to schedule.Contact, text string) error {
+	return l.carrier.Text(ctx, to.Phone, text)
+}
+
+// calls is the desk as the telephone asks it.
+type calls struct{ *oncall.Desk }
+
+// Opening is how a call that was placed begins, and goes on.
+func (c calls) Opening(ctx context.Context, ref string) (phone.Opening, bool) {
+	o, ok := c.Desk.Opening(ctx, ref)
+	return phone.Opening{Conversation: o.Conversation, Speaker: o.Speaker, Reply: o.Reply, More: o.More}, ok
+}
+
+// phoneCalls is who has calls placed; nil for nobody.
+func (a *app) phoneCalls() phone.Calls {
+	if a.desk == nil {
+		return nil
+	}
+	return calls{a.desk}
+}
+
+// lead does what one process of several does: it carries changes out, and calls people.
+func (a *app) lead(ctx context.Context, to action.Reporter) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	if a.desk != nil && a.rings {
+		wg.Go(func() { a.desk.Run(ctx) })
+	}
+	return a.ledger.Run(ctx, to)
+}
+
+// hearing tells on-call of alerts, and then the board: what that knows counts as told.
+type hearing struct {
+	desk  *oncall.Desk
+	board *alertmanager.Board
+}
+
+// Hear is told what fires and what is over.
+func (h hearing) Hear(ctx context.Context, changes []observability.AlertChange) error {
+	if h.desk != nil {
+		if err := h.desk.Hear(ctx, changes); err != nil {
+			return err
+		}
+	}
+	return h.board.Hear(ctx, changes)
+}
+
+// gauge is a Prometheus as on-call asks it.
+type gauge struct {
+	client *prometheus.Client
+	home   string
+	window time.Duration
+}
+
+// now is the latest value of a metric.
+func (g gauge) now(ctx context.Context, t observability.Target, m observability.Metric) (float64, error) {
+	at := time.Now()
+	a, err := g.client.Measure(ctx, prometheus.Question{
+		Target: athome(t, g.home), Metric: m, Window: observability.Window{From: at.Add(-time.Minute), To: at}, Step: 5 * time.Second, Rate: g.window,
+	})
+	if err != nil {
+		return 0, err
+	}
+	var last observability.Point
+	for _, s := range a.Series {
+		for _, p := range s.Points {
+			if !p.At.Before(last.At) {
+				last = p
+			}
+		}
+	}
+	if last.At.IsZero() {
+		return 0, fault.New(fault.NotFound, "Nothing was measured in the last minute.")
+	}
+	return last.Value, nil
+}
+
+// onCall looks whether everybody on call can be rung, and can do something then.
+func (d *doctor) onCall(ctx context.Context, c Config, g *access.Guard) {
+	if !c.OnCall.on() {
+		return
+	}
+	plan, err := c.OnCall.plan()
+	if err != nil {
+		d.fail(fault.Usage, "Put that right; docs/oncall.md has examples.", "on-call: %s", fault.Say(err))
+		return
+	}
+	now := plan.OnCall(time.Now(), nil)
+	if now.Person == "" {
+		d.warn("Add a layer without a gap to the first schedule of "+c.OnCall.File+".", "on-call: nobody is on call right now")
+	} else {
+		d.well("on-call: %s is on call; %d people, %d schedules", now.Person, len(plan.Contacts), len(plan.Schedules))
+	}
+	for _, who := range plan.Contacts {
+		p, known, err := g.Who(ctx, access.NewSpeaker(phone.Channel, who.Phone, access.StirShaken))
+		switch {
+		case err != nil || !known || p.Name != who.Person:
+			d.warn("Give them the speaker "+phone.Channel+":"+who.Phone+" under access.people.", "on-call: %s is rung, and nobody there: their number is no speaker of %s", who.Person, who.Person)
+			continue
+		}
+		if has, err := g.HasPIN(ctx, p); err == nil && !has {
+			d.warn("bot pin "+p.Name, "on-call: %s is called, and can change nothing without a PIN", p.Name)
+		}
+	}
+}
