@@ -1,13 +1,14 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
@@ -45,23 +46,30 @@ func (d *webDriver) again(ctx context.Context) (string, error) {
 	return r.Text, sound(r)
 }
 
+// errStatus is an answer that is not 200.
+var errStatus = errors.New("it answers")
+
 // post sends a JSON body, as sign has it, and returns the body of the answer,
 // which must be 200.
 func post(ctx context.Context, url, body string, sign func(*http.Request)) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
+	return postBy(ctx, http.DefaultClient, url, body, sign)
+}
+
+func postBy(ctx context.Context, client *http.Client, url, body string, sign func(*http.Request)) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	sign(req)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s:\n%s", url, resp.Status, b)
+		err = fmt.Errorf("%s: %w %s:\n%s", url, errStatus, resp.Status, b)
 	}
 	return b, err
 }

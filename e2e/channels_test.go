@@ -42,6 +42,7 @@ func channelsUnderTest() []channelUnderTest {
 		{name: "terminal", open: openTerminal},
 		{name: "web", open: openWeb},
 		{name: "dialogflow-es", config: dialogflowES, open: openDialogflowES},
+		{name: "dialogflow-cx", open: openDialogflowCX},
 	}
 }
 

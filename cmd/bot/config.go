@@ -27,6 +27,7 @@ import (
 // environment: FIRSTMATE_ and the path in capitals, with _ for the dots.
 type Config struct {
 	Listen        string              `yaml:"listen" doc:"Where bot serve listens. Port 0 takes a free one."`
+	TLS           TLSConfig           `yaml:"tls"`
 	State         StateConfig         `yaml:"state"`
 	Replicas      ReplicasConfig      `yaml:"replicas"`
 	Kubernetes    KubernetesConfig    `yaml:"kubernetes"`
@@ -358,8 +359,8 @@ func (c Config) check() error {
 	if err := c.Kubernetes.checkClusters(); err != nil {
 		return err
 	}
-	if es := c.Dialogflow.ES; (es.Username == "") != (es.Password == "") || (es.HeaderName == "") != (es.HeaderValue == "") {
-		return fault.New(fault.Usage, "dialogflow.es needs username and password, or header_name and header_value, or all four.")
+	if err := c.Dialogflow.check(c.TLS); err != nil {
+		return err
 	}
 	if c.State.Path != "" && c.State.Postgres != "" {
 		return fault.New(fault.Usage, "state.path and state.postgres are both set; what I remember is in one place only. Remove one of them.")

@@ -103,7 +103,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 	d.people(ctx, access.NewGuard(c.people(), rules, keep), c, rules)
 	d.clusters(ctx, c)
 	d.backends(ctx, c.Observability)
-	d.channels(c)
+	d.channels(ctx, c)
 	d.phone(ctx, c, access.NewGuard(c.people(), rules, keep))
 	d.onCall(ctx, c, access.NewGuard(c.people(), rules, keep))
 }
@@ -248,7 +248,7 @@ func (d *doctor) rights(ctx context.Context, r *kube.Rights, rights []kube.Right
 }
 
 // channels looks which channels there are.
-func (d *doctor) channels(c Config) {
+func (d *doctor) channels(ctx context.Context, c Config) {
 	host, _, err := net.SplitHostPort(c.Listen)
 	ip := net.ParseIP(host)
 	switch {
@@ -260,11 +260,12 @@ func (d *doctor) channels(c Config) {
 	default:
 		d.warn("Set web.token if you want it.", "web: off, because %s can be reached from elsewhere and there is no token", c.Listen)
 	}
-	if c.Dialogflow.ES == (ESConfig{}) {
-		d.well("dialogflow: off, not configured")
-	} else {
-		d.well("dialogflow: on; whoever calls there is known by a session only (assurance claimed)")
+	if secure, err := c.TLS.server(); err != nil {
+		d.fail(fault.Usage, "Correct the files under tls.", "HTTPS: %s", fault.Say(err))
+	} else if secure != nil {
+		d.well("HTTPS: on, with the certificate of %s", c.TLS.CertFile)
 	}
+	d.dialogflow(ctx, c)
 	d.alexa(c)
 }
 

@@ -26,9 +26,6 @@ const (
 	// serveGC trades time, of which there is plenty, for memory: what is kept
 	// of a cluster is large and changes little.
 	serveGC = 30
-	// dialogflowPatience leaves a second and a half of Dialogflow's five for
-	// the way there and back.
-	dialogflowPatience = 3500 * time.Millisecond
 )
 
 func serveCommand(e *env) *cobra.Command {
@@ -74,6 +71,10 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	}
 	a.compiled()
 	debug.FreeOSMemory() // what it took to compile the catalogue is not needed again
+	secure, err := c.TLS.server()
+	if err != nil {
+		return errors.Join(err, a.store.Close())
+	}
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return errors.Join(fault.Wrap(err, fault.Usage, "I cannot listen on %s: %v.", c.Listen, err), a.store.Close())
@@ -85,14 +86,20 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	if err != nil {
 		return errors.Join(err, l.Close(), a.store.Close())
 	}
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	srv := &http.Server{Handler: mux, TLSConfig: secure, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
+	go func() {
+		if secure != nil {
+			failed <- srv.ServeTLS(l, "", "")
+			return
+		}
+		failed <- srv.Serve(l)
+	}()
 	return a.run(ctx, func(ctx context.Context) error {
 		debug.FreeOSMemory() // seeing the cluster for the first time takes much that is not needed again
 		ready.Store(true)
-		log.Info("ready", "url", url(l.Addr()), "cluster", a.fleet.Cluster())
-		if _, err := fmt.Fprintf(e.out, "FIRSTMATE_URL=%s\n", url(l.Addr())); err != nil {
+		log.Info("ready", "url", url(l.Addr(), secure != nil), "cluster", a.fleet.Cluster())
+		if _, err := fmt.Fprintf(e.out, "FIRSTMATE_URL=%s\n", url(l.Addr(), secure != nil)); err != nil {
 			return err
 		}
 		select {
@@ -109,7 +116,12 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	})
 }
 
-func url(a net.Addr) string { return "http://" + a.String() }
+func url(a net.Addr, secure bool) string {
+	if secure {
+		return "https://" + a.String()
+	}
+	return "http://" + a.String()
+}
 
 // loopback reports whether only this machine can reach an address.
 func loopback(a net.Addr) bool {
@@ -126,10 +138,15 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 	default:
 		log.Warn("the HTTP API and the web console are off: set web.token to open them beyond loopback")
 	}
-	if es := c.Dialogflow.ES; es != (ESConfig{}) {
-		h, err := dialogflow.NewES(dialogflow.ES{
-			Username: es.Username, Password: string(es.Password), HeaderName: es.HeaderName, HeaderValue: string(es.HeaderValue),
-		}, a.turns(), a.catalogue, dialogflowPatience, log)
+	if es := c.Dialogflow.ES; es.on() {
+		h, err := dialogflow.NewES(es.config(), a.turns(), a.catalogue, log)
+		if err != nil {
+			return nil, err
+		}
+		h.Routes(channels)
+	}
+	if cx := c.Dialogflow.CX; cx.on() {
+		h, err := dialogflow.NewCX(cx.config(), a.turns(), a.catalogue, log)
 		if err != nil {
 			return nil, err
 		}

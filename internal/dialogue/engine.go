@@ -265,7 +265,7 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 		t.hush() // said with more around it than linkCode takes
 		t.Secret, t.Intent.Slots = access.Hidden(fmt.Sprintf("%08.0f", code)), intents.Slots{}
 	}
-	if p := t.Request.Intent; res.Intent == intents.OutOfScope && p != nil && e.handlers[p.Name] != nil {
+	if p := t.Request.Intent; p != nil && e.handlers[p.Name] != nil && (res.Intent == intents.OutOfScope || t.Request.IntentFirst && yields(res, *p)) {
 		t.Intent, res = *p, intents.Result{Intent: p.Name, Slots: p.Slots, Ask: e.missing(*p)}
 	}
 	if err := refer(t.Session, &t.Intent); err != nil {
@@ -303,6 +303,13 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 		return r, err
 	}
 	return e.handle(ctx, t)
+}
+
+// yields reports whether what the platform recognised counts for more than our
+// own reading, where it comes first: not where both say the same, of which ours
+// knows the names that exist, and not against a no.
+func yields(res intents.Result, p intents.Intent) bool {
+	return res.Intent != p.Name && res.Intent != "deny" && res.Intent != "cancel"
 }
 
 // recognize reads a sentence of a conversation that is in a cluster. Where it
@@ -591,6 +598,61 @@ func (e *Engine) await(ctx context.Context, req Request, r Reply, sub *Subscript
 			return out
 		}
 	}
+}
+
+// Await gives what was told in a conversation and nobody has heard yet, as the
+// answer to a delivery, and waits for it as long as the request has patience;
+// ok is false where nothing came. It is for platforms that call again to hear how
+// something ended.
+func (e *Engine) Await(ctx context.Context, req Request) (r Reply, ok bool) {
+	sub := e.hub.Subscribe(req.Conversation) // before looking, so that nothing is missed
+	defer sub.Close()
+	timer := time.NewTimer(req.Patience)
+	defer timer.Stop()
+	for {
+		r, ok, err := e.untold(ctx, req)
+		if err != nil {
+			e.log.ErrorContext(ctx, "what was told could not be read", "conversation", req.Conversation, "err", err)
+			return Reply{}, false
+		}
+		for waits := !ok; waits; {
+			select {
+			case <-ctx.Done():
+				return Reply{}, false
+			case <-timer.C:
+				return Reply{}, false
+			case ev := <-sub.C:
+				waits = ev.Kind != EventOutcome
+			}
+		}
+		if ok {
+			return r, true
+		}
+	}
+}
+
+// untold is what nobody has heard yet; from now on somebody has.
+func (e *Engine) untold(ctx context.Context, req Request) (Reply, bool, error) {
+	unlock, err := e.lock(ctx, req.Conversation)
+	if err != nil {
+		return Reply{}, false, err
+	}
+	defer unlock()
+	s, answered, err := e.load(ctx, req.Conversation, req.DeliveryID)
+	if err != nil || answered != nil {
+		if answered == nil {
+			answered = &Reply{}
+		}
+		return *answered, err == nil, err
+	}
+	was := s.Heard
+	in := intents.Intent{Name: "status", Slots: intents.Slots{"targets": []string{intents.TargetIt}}}
+	r, err := e.news(ctx, s, Reply{Conversation: req.Conversation, Intent: in.Name, Slots: in.Slots, Expect: ExpectNone})
+	if err != nil || s.Heard == was {
+		return Reply{}, false, err
+	}
+	r = finish(r)
+	return r, true, e.save(ctx, req, s, r)
 }
 
 // heard notes that an outcome was told, and makes it the answer to the delivery.

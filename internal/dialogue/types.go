@@ -25,6 +25,9 @@ type Request struct {
 	// Intent is what the platform itself recognised; used only where the
 	// recogniser does not understand Text.
 	Intent *intents.Intent
+	// IntentFirst lets Intent count before what the recogniser makes of Text, by
+	// configuration; a no is one all the same.
+	IntentFirst bool
 	// Confirm is the id of the proposal that this turn says yes to (a button):
 	// it confirms that proposal and no other, whatever Text says.
 	Confirm string

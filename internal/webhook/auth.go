@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/firstmate-ops/firstmate/internal/fault"
@@ -18,7 +20,7 @@ func Basic(username, password string) Verifier {
 		if same(user, wantUser)&same(pass, wantPass) == 1 {
 			return nil
 		}
-		return unauthorized(`Basic realm="firstmate", charset="UTF-8"`, "The user name or the password is missing or wrong.")
+		return Unauthorized(`Basic realm="firstmate", charset="UTF-8"`, "The user name or the password is missing or wrong.", nil)
 	}
 }
 
@@ -29,7 +31,7 @@ func Header(name, value string) Verifier {
 		if same(r.Header.Get(name), want) == 1 {
 			return nil
 		}
-		return unauthorized("", "The header that authenticates the request is missing or wrong.")
+		return Unauthorized("", "The header that authenticates the request is missing or wrong.", nil)
 	}
 }
 
@@ -37,11 +39,35 @@ func Header(name, value string) Verifier {
 func Bearer(token string) Verifier {
 	want := sha256.Sum256([]byte(token))
 	return func(r *http.Request) error {
-		scheme, got, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if strings.EqualFold(scheme, "Bearer") && same(got, want) == 1 {
+		if same(BearerToken(r), want) == 1 {
 			return nil
 		}
-		return unauthorized(`Bearer realm="firstmate"`, "The access token is missing or wrong.")
+		return Unauthorized(`Bearer realm="firstmate"`, "The access token is missing or wrong.", nil)
+	}
+}
+
+// BearerToken is the token of the Authorization header, "" where it has none.
+func BearerToken(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// ClientName accepts who showed a TLS certificate of that name, which the
+// server checked against the authorities that it trusts for clients. What a
+// proxy says of certificates in a header counts for nothing.
+func ClientName(name string) Verifier {
+	return func(r *http.Request) error {
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+			leaf := r.TLS.VerifiedChains[0][0]
+			uri := func(u *url.URL) bool { return u.String() == name }
+			if slices.Contains(leaf.DNSNames, name) || slices.Contains(leaf.EmailAddresses, name) || slices.ContainsFunc(leaf.URIs, uri) {
+				return nil
+			}
+		}
+		return Unauthorized("", "The client's certificate is missing, or is not the one that I expect.", nil)
 	}
 }
 
@@ -51,8 +77,11 @@ func same(got string, want [sha256.Size]byte) int {
 	return subtle.ConstantTimeCompare(sum[:], want[:])
 }
 
-func unauthorized(challenge, sentence string) error {
+// Unauthorized is a refusal to somebody who did not show who they are, as a
+// 401. challenge says how they could and may be ""; cause is for the log, and may
+// be nil.
+func Unauthorized(challenge, sentence string, cause error) error {
 	return &statusError{
-		error: fault.New(fault.Refused, "%s", sentence), status: http.StatusUnauthorized, challenge: challenge,
+		error: &fault.Error{Kind: fault.Refused, Public: sentence, Err: cause}, status: http.StatusUnauthorized, challenge: challenge,
 	}
 }

@@ -14,6 +14,8 @@ import (
 type Engine struct {
 	// Answer gives the reply to a request; nil answers every one with "ok".
 	Answer func(dialogue.Request) dialogue.Reply
+	// Awaited gives what is told to who awaits it; nil tells nothing.
+	Awaited func(dialogue.Request) (dialogue.Reply, bool)
 
 	hub *dialogue.Hub
 
@@ -41,6 +43,16 @@ func (e *Engine) Respond(_ context.Context, r dialogue.Request) dialogue.Reply {
 	}
 	reply.Conversation = r.Conversation
 	return reply
+}
+
+// Await gives what is told by script.
+func (e *Engine) Await(_ context.Context, r dialogue.Request) (dialogue.Reply, bool) {
+	if e.Awaited == nil {
+		return dialogue.Reply{}, false
+	}
+	reply, ok := e.Awaited(r)
+	reply.Conversation = r.Conversation
+	return reply, ok
 }
 
 // Requests returns what was asked so far.

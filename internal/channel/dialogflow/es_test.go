@@ -39,11 +39,15 @@ func (catalogue) Spec(name string) (intents.Spec, bool) {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-var credentials = dialogflow.ES{Username: "df", Password: "secret"}
+var credentials = config(dialogflow.Auth{Username: "df", Password: "secret"})
 
-func handler(t testing.TB, cfg dialogflow.ES, e *channeltest.Engine) http.Handler {
+func config(a dialogflow.Auth) dialogflow.Config {
+	return dialogflow.Config{Auth: a, Patience: dialogflow.DefaultPatience}
+}
+
+func handler(t testing.TB, cfg dialogflow.Config, e *channeltest.Engine) http.Handler {
 	t.Helper()
-	h, err := dialogflow.NewES(cfg, e, catalogue{}, dialogflow.DefaultPatience, quiet())
+	h, err := dialogflow.NewES(cfg, e, catalogue{}, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,21 +99,28 @@ func TestChannel(t *testing.T) {
 func TestConfiguration(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		cfg  dialogflow.ES
+		cfg  dialogflow.Auth
 		ok   bool
 	}{
-		{"nothing", dialogflow.ES{}, false},
-		{"no password", dialogflow.ES{Username: "u"}, false},
-		{"no user", dialogflow.ES{Password: "p"}, false},
-		{"no header value", dialogflow.ES{HeaderName: "X-Key"}, false},
-		{"no header name", dialogflow.ES{HeaderValue: "v"}, false},
-		{"half of the second", dialogflow.ES{Username: "u", Password: "p", HeaderName: "X-Key"}, false},
-		{"two of one header", dialogflow.ES{Username: "u", Password: "p", HeaderName: "authorization", HeaderValue: "v"}, false},
-		{"basic", dialogflow.ES{Username: "u", Password: "p"}, true},
-		{"header", dialogflow.ES{HeaderName: "X-Key", HeaderValue: "v"}, true},
-		{"both", dialogflow.ES{Username: "u", Password: "p", HeaderName: "X-Key", HeaderValue: "v"}, true},
+		{"nothing", dialogflow.Auth{}, false},
+		{"no password", dialogflow.Auth{Username: "u"}, false},
+		{"no user", dialogflow.Auth{Password: "p"}, false},
+		{"no header value", dialogflow.Auth{HeaderName: "X-Key"}, false},
+		{"no header name", dialogflow.Auth{HeaderValue: "v"}, false},
+		{"half of the second", dialogflow.Auth{Username: "u", Password: "p", HeaderName: "X-Key"}, false},
+		{"two of one header", dialogflow.Auth{Username: "u", Password: "p", HeaderName: "authorization", HeaderValue: "v"}, false},
+		{"basic", dialogflow.Auth{Username: "u", Password: "p"}, true},
+		{"header", dialogflow.Auth{HeaderName: "X-Key", HeaderValue: "v"}, true},
+		{"both", dialogflow.Auth{Username: "u", Password: "p", HeaderName: "X-Key", HeaderValue: "v"}, true},
+		{"a certificate", dialogflow.Auth{ClientName: "*.dialogflow.com"}, true},
+		{"a token", dialogflow.Auth{Token: dialogflow.Token{Audience: "https://bot.example/x", Account: agent}}, true},
+		{"a token for anybody", dialogflow.Auth{Token: dialogflow.Token{Account: agent}}, false},
+		{"anybody's token", dialogflow.Auth{Token: dialogflow.Token{Audience: "https://bot.example/x"}}, false},
+		{"a person's token", dialogflow.Auth{Token: dialogflow.Token{Audience: "https://bot.example/x", Account: "me@example.com"}}, false},
+		{"keys by plain HTTP", dialogflow.Auth{Token: dialogflow.Token{Audience: "https://bot.example/x", Account: agent, KeysURL: "http://keys.example"}}, false},
+		{"a token and a password", dialogflow.Auth{Username: "u", Password: "p", Token: dialogflow.Token{Audience: "https://bot.example/x", Account: agent}}, false},
 	} {
-		_, err := dialogflow.NewES(tt.cfg, channeltest.NewEngine(nil), catalogue{}, time.Second, quiet())
+		_, err := dialogflow.NewES(config(tt.cfg), channeltest.NewEngine(nil), catalogue{}, quiet())
 		if (err == nil) != tt.ok || err != nil && fault.KindOf(err) != fault.Usage {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -117,7 +128,7 @@ func TestConfiguration(t *testing.T) {
 }
 
 func TestBothCredentialsMustMatch(t *testing.T) {
-	cfg := dialogflow.ES{Username: "df", Password: "secret", HeaderName: "X-Key", HeaderValue: "k1"}
+	cfg := config(dialogflow.Auth{Username: "df", Password: "secret", HeaderName: "X-Key", HeaderValue: "k1"})
 	for _, tt := range []struct {
 		name   string
 		set    func(*http.Request)
@@ -154,7 +165,7 @@ func TestOfficialSamples(t *testing.T) {
 	}
 	seen := 0
 	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".json" {
+		if err != nil || filepath.Ext(path) != ".json" || filepath.Base(filepath.Dir(path)) == "cx" {
 			return err
 		}
 		seen++
@@ -181,7 +192,7 @@ func TestOfficialSamples(t *testing.T) {
 			if got.Speaker.Channel != "dialogflow" || !strings.HasSuffix(sample.Session, "/"+got.Speaker.ID) {
 				t.Errorf("speaker %+v", got.Speaker)
 			}
-			if !got.Pull || got.Patience != dialogflow.DefaultPatience || got.Confirm != "" || got.Intent != nil {
+			if got.IntentFirst || !got.Pull || got.Patience != dialogflow.DefaultPatience || got.Confirm != "" || got.Intent != nil {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -255,7 +266,10 @@ func TestOddRequests(t *testing.T) {
 }
 
 // timed notes how long the answer may take.
-type timed struct{ patience, deadline time.Duration }
+type timed struct {
+	*channeltest.Engine
+	patience, deadline time.Duration
+}
 
 func (e *timed) Respond(ctx context.Context, r dialogue.Request) dialogue.Reply {
 	d, _ := ctx.Deadline()
@@ -266,7 +280,7 @@ func (e *timed) Respond(ctx context.Context, r dialogue.Request) dialogue.Reply 
 func TestAnswerComesBeforeDialogflowGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &timed{}
-		h, err := dialogflow.NewES(credentials, e, catalogue{}, dialogflow.DefaultPatience, quiet())
+		h, err := dialogflow.NewES(credentials, e, catalogue{}, quiet())
 		if err != nil {
 			t.Fatal(err)
 		}

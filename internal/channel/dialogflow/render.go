@@ -37,29 +37,27 @@ type esContext struct {
 // more ends a text that was cut.
 const more = " …and more."
 
-// render is the reply as Dialogflow ES takes it, cut to its size limit.
-func render(session string, r dialogue.Reply) ([]byte, error) {
-	said := r.Speech
-	if said == "" {
-		said = r.Text
-	}
-	said = plain(said)
-	proposal := ""
-	if r.Proposal != nil {
-		proposal = r.Proposal.ID
-	}
+// renderES is the reply as Dialogflow ES takes it, cut to its size limit.
+func renderES(session string, r dialogue.Reply) ([]byte, error) {
 	out := esResponse{
 		OutputContexts: []esContext{{
 			Name: session + "/contexts/firstmate", LifespanCount: contextLifespan,
-			Parameters: map[string]any{"expect": r.Expect, "proposal": proposal},
+			Parameters: map[string]any{"expect": r.Expect, "proposal": proposal(r)},
 		}},
 		Source: "firstmate",
 	}
-	for whole := said; ; {
+	return fitting(said(r), func(said string) any {
 		var m esMessage
 		m.Text.Text = []string{said}
 		out.FulfillmentText, out.FulfillmentMessages = said, []esMessage{m}
-		b, err := json.Marshal(out)
+		return out
+	})
+}
+
+// fitting encodes an answer with as much of what is said as its size allows.
+func fitting(said string, answer func(said string) any) ([]byte, error) {
+	for whole := said; ; {
+		b, err := json.Marshal(answer(said))
 		if err != nil {
 			return nil, fmt.Errorf("dialogflow: encoding the answer: %w", err)
 		}
