@@ -79,6 +79,8 @@ func house() map[string]room {
 
 		"internal/observability/alertmanager": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend"}, tests: []string{"internal/sandboxtest"}},
 
+		"internal/channel/phone/carriertest": {},
+
 		"internal/channel/phone": {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/channel/phone/carriertest"}, channelTests...)},
 
 		"internal/silencer": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager"}, tests: []string{"internal/observability/backend", "internal/sandboxtest"}},
