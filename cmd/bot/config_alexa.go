@@ -20,6 +20,8 @@ import (
 // skill.
 type AlexaConfig struct {
 	ApplicationID string             `yaml:"application_id" doc:"The skill's id, amzn1.ask.skill.…, as the developer console shows it. Requests for other skills are refused. See docs/alexa.md."`
+	PIN           bool               `yaml:"pin" doc:"Whether a change by Alexa needs the person's PIN, whatever access.policies say: a voice can be imitated, and an Echo hears whoever is in the room. Leave it on unless they ask for it in a better way."`
+	Voice         bool               `yaml:"voice" doc:"Whether changes are taken only from voices that Alexa recognises (its voice ID). Off where people have none; then the PIN alone protects."`
 	Account       AlexaAccountConfig `yaml:"account"`
 }
 
@@ -31,7 +33,24 @@ type AlexaAccountConfig struct {
 	Required bool   `yaml:"required" doc:"Whether everybody must link an account before anything else."`
 }
 
-func alexaDefaults() AlexaConfig { return AlexaConfig{Account: AlexaAccountConfig{Claim: "email"}} }
+func alexaDefaults() AlexaConfig {
+	return AlexaConfig{PIN: true, Voice: true, Account: AlexaAccountConfig{Claim: "email"}}
+}
+
+// rules are what is wanted further of every change by Alexa.
+func (c AlexaConfig) rules() access.Policy {
+	var out access.Policy
+	if c.on() && c.PIN {
+		out = append(out, pinBy("alexa", "alexa.pin"))
+	}
+	if c.on() && c.Voice {
+		out = append(out, access.Rule{
+			Name: "recognised voices", Where: "alexa.voice", Match: access.Match{Channels: []string{"alexa"}, Below: access.Verified}, Verdict: access.Deny, Further: true,
+			Reason: "Alexa does not recognise your voice, so you may look but not change anything",
+		})
+	}
+	return out
+}
 
 func (c AlexaConfig) on() bool { return c.ApplicationID != "" }
 
@@ -72,22 +91,19 @@ func (a *app) alexa(c AlexaConfig, log *slog.Logger) (*alexa.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	meanings := sync.OnceValue(func() map[string]alexa.Meaning { return alexaMeanings(a.catalogue, log) })
+	meanings := sync.OnceValue(func() map[string]alexa.Meaning { return alexaMeanings(a.catalogue) })
 	go meanings() // takes seconds, which nobody should wait for who only starts
 	return alexa.New(c.config(), a.turns(), a.engine, a.catalogue, meanings, accounts, alexa.NewKeys(way, nil, time.Now), alexa.NewDirectives(way), time.Now, log)
 }
 
 // alexaMeanings are those of the model that “bot export alexa” writes.
-func alexaMeanings(c *intents.Catalogue, log *slog.Logger) map[string]alexa.Meaning {
-	_, all, err := export.Alexa(c)
-	if err != nil {
-		log.Error("what Alexa recognises is not known", "err", err)
-	}
+func alexaMeanings(c *intents.Catalogue) map[string]alexa.Meaning {
+	all := export.AlexaMeanings(c)
 	out := make(map[string]alexa.Meaning, len(all))
 	for name, m := range all {
 		out[name] = alexa.Meaning{Intent: m.Name, Slots: m.Slots, Types: m.Types, Samples: m.Samples}
 	}
-	debug.FreeOSMemory() // it is much, and not needed again
+	debug.FreeOSMemory() // it took much that is not needed again
 	return out
 }
 

@@ -11,11 +11,12 @@ import (
 )
 
 func exportCommand(e *env) *cobra.Command {
-	return &cobra.Command{
+	var endpoint string
+	cmd := &cobra.Command{
 		Use:   "export alexa|dialogflow DIR",
 		Short: "Write what a voice platform needs to know of the catalogue",
 		Long: `Write into DIR what a voice platform needs to know of what can be said: for
-alexa a skill's interaction model, for dialogflow an agent to be zipped and
+alexa a skill's package (manifest and interaction models), for dialogflow an agent to be zipped and
 restored. DIR is empty, new, or from an export before, whose files are replaced.`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
@@ -27,7 +28,7 @@ restored. DIR is empty, new, or from an export before, whose files are replaced.
 			var files export.Files
 			switch platform {
 			case "alexa":
-				files, _, err = export.Alexa(c)
+				files, _, err = export.Alexa(c, endpoint)
 			case "dialogflow":
 				files, err = export.Dialogflow(c)
 			default:
@@ -47,4 +48,6 @@ restored. DIR is empty, new, or from an export before, whose files are replaced.
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&endpoint, "endpoint", export.AlexaEndpoint, "for alexa: the https address that Alexa is to post to")
+	return cmd
 }

@@ -125,7 +125,7 @@ func house() map[string]room {
 		"internal/recorder":            {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
 		"internal/speech":              {},
 		"internal/speech/offline":      {ours: []string{"intents", "internal/fault", "internal/speech"}},
-		"internal/export":              {ours: []string{"intents", "internal/fault"}},
+		"internal/export":              {ours: []string{"intents", "internal/fault"}, tests: []string{"internal/peers"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: channel, theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/time/rate"}, tests: channelTests},
 		"internal/channel/alexa": {
@@ -143,7 +143,7 @@ func house() map[string]room {
 		"e2e/node/hello":                   {},
 		"docs/generate":                    {ours: []string{"intents"}},
 		"bench":                            {ours: []string{"intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/kube", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
-		"e2e":                              {tests: []string{"internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
+		"e2e":                              {tests: []string{"internal/channel/alexa/alexatest", "internal/peers", "internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
 	}
 }
 

@@ -28,10 +28,12 @@ const (
 	alexaInvocation = "first mate" // two words, none of them one that launches skills
 )
 
-// alexaModel is the file interactionModels/custom/en-US.json of a skill package.
+// alexaModel is a file interactionModels/custom/LOCALE.json of a skill package.
 type alexaModel struct {
 	InteractionModel struct {
 		LanguageModel alexaLanguage `json:"languageModel"`
+		Dialog        alexaDialog   `json:"dialog"`
+		Prompts       []alexaPrompt `json:"prompts"`
 	} `json:"interactionModel"`
 }
 
@@ -105,17 +107,34 @@ type AlexaIntent struct {
 	Samples []string
 }
 
-// Alexa returns an Alexa skill's interaction model. What samples can show of the
-// catalogue is in it; what they cannot goes through the intent “anything”.
-func Alexa(c *intents.Catalogue) (Files, AlexaMeaning, error) {
+// Alexa returns an Alexa skill's package: its manifest and its interaction
+// model, the same for each kind of English. What samples can show of the catalogue
+// is in it; what they cannot goes through the intent “anything”. endpoint is the
+// https address that Alexa is to post to.
+func Alexa(c *intents.Catalogue, endpoint string) (Files, AlexaMeaning, error) {
 	lang, meaning := alexa(c)
 	var m alexaModel
 	m.InteractionModel.LanguageModel = lang
+	m.InteractionModel.Dialog, m.InteractionModel.Prompts = alexaAsks()
 	b, err := encode(m)
 	if err != nil {
 		return nil, nil, err
 	}
-	return Files{"interactionModels/custom/en-US.json": b}, meaning, nil
+	skill, err := alexaManifest(endpoint)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := Files{"skill.json": skill}
+	for _, locale := range alexaLocales() {
+		out["interactionModels/custom/"+locale+".json"] = b
+	}
+	return out, meaning, nil
+}
+
+// AlexaMeanings are what the intents of the model mean, without the files.
+func AlexaMeanings(c *intents.Catalogue) AlexaMeaning {
+	_, meaning := alexa(c)
+	return meaning
 }
 
 func alexa(c *intents.Catalogue) (alexaLanguage, AlexaMeaning) {
@@ -136,7 +155,7 @@ func alexa(c *intents.Catalogue) (alexaLanguage, AlexaMeaning) {
 				name = native
 			}
 			sample := u.Fill(func(p intents.SamplePart) string { return "{" + p.Slot + "}" + ks[p.Type].unit })
-			if taken[sample] || len(sample) > alexaLength || name == "" || !carries(u, ks) || total == alexaAllSamples {
+			if taken[sample] || rude(sample) || len(sample) > alexaLength || name == "" || !carries(u, ks) || total == alexaAllSamples {
 				continue
 			}
 			in := made[name]
@@ -190,6 +209,21 @@ func alexa(c *intents.Catalogue) (alexaLanguage, AlexaMeaning) {
 	}
 	lang.Types = alexaTypes(c, ks, types)
 	return lang, meaning
+}
+
+// rude reports words that people use at three in the morning, and that Amazon
+// lets nobody publish.
+func rude(sample string) bool {
+	for w := range strings.FieldsSeq(sample) {
+		switch w {
+		case "hell", "tf", "wtf", "bloody", "damn", "damned", "goddamn", "ass", "arse", "freaking", "friggin", "frigging":
+			return true
+		}
+		if strings.Contains(w, "fuck") || strings.Contains(w, "shit") || strings.HasPrefix(w, "crap") {
+			return true
+		}
+	}
+	return false
 }
 
 // carries reports whether free text, if there is any, stands alone with words

@@ -65,7 +65,7 @@ lists:
 }
 
 func TestGolden(t *testing.T) {
-	a, meaning, err := Alexa(small(t))
+	a, meaning, err := Alexa(small(t), AlexaEndpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,12 +421,12 @@ func TestWrite(t *testing.T) {
 }
 
 func TestExportsAreTheSameEveryTime(t *testing.T) {
-	a, _, err := Alexa(small(t))
+	a, _, err := Alexa(small(t), AlexaEndpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
-		b, _, _ := Alexa(small(t))
+		b, _, _ := Alexa(small(t), AlexaEndpoint)
 		x, _ := json.Marshal(a)
 		y, _ := json.Marshal(b)
 		if string(x) != string(y) {
