@@ -43,6 +43,7 @@ func channelsUnderTest() []channelUnderTest {
 		{name: "web", open: openWeb},
 		{name: "dialogflow-es", config: dialogflowES, open: openDialogflowES},
 		{name: "dialogflow-cx", open: openDialogflowCX},
+		{name: "alexa", config: alexaSkill, open: openAlexa},
 	}
 }
 

@@ -123,6 +123,7 @@ func (c Config) rules() (access.Policy, error) {
 	if c.Phone.on() {
 		rules = append(rules, c.Phone.rules()...)
 	}
+	rules = append(rules, c.Alexa.rules()...)
 	return rules, err
 }
 

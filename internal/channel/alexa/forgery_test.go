@@ -229,7 +229,7 @@ func wrongAddresses() (out []string) {
 	}
 	good := strings.TrimPrefix(alexatest.ChainURL, "https:")
 	return append(out,
-		"http:" + good, "ftp:" + good, "file:" + good, good, "javascript:" + good, "https" + good, "https:" + strings.TrimPrefix(good, "//"), "https:/" + strings.TrimPrefix(good, "//"), " " + alexatest.ChainURL, alexatest.ChainURL + "?x", alexatest.ChainURL + "?", alexatest.ChainURL + "#x", alexatest.ChainURL + "?versionId=1", "not an address", "::", "https://s3.amazonaws.com/echo.api/" + strings.Repeat("a", 600), "https://s3.amazonaws.com/echo.api/%zz")
+		"http:"+good, "ftp:"+good, "file:"+good, good, "javascript:"+good, "https"+good, "https:"+strings.TrimPrefix(good, "//"), "https:/"+strings.TrimPrefix(good, "//"), " "+alexatest.ChainURL, alexatest.ChainURL+"?x", alexatest.ChainURL+"?", alexatest.ChainURL+"#x", alexatest.ChainURL+"?versionId=1", "not an address", "::", "https://s3.amazonaws.com/echo.api/"+strings.Repeat("a", 600), "https://s3.amazonaws.com/echo.api/%zz")
 }
 
 // odd is a file of certificates, and the key that is said to belong to it; nil
