@@ -107,7 +107,7 @@ func TestWhoCannotDrainIsWarnedAbout(t *testing.T) {
 		if strings.Contains(said, "already") {
 			said = b.say(t, "roll out v1 of "+name)
 		}
-		if strings.Contains(said, "A few requests may fail meanwhile") != warned || !strings.Contains(said, "Shall I") {
+		if strings.Contains(said, "A few requests may fail this time") != warned || strings.Contains(said, "without it") != warned || !strings.Contains(said, "Shall I") {
 			t.Errorf("of %s is said: %s", name, said)
 		}
 		b.say(t, "no")
@@ -123,7 +123,7 @@ func TestWhoCannotDrainFailsRequests(t *testing.T) {
 	for i := range 5 {
 		version := []string{"v2", "v1"}[i%2]
 		l := startLoad("http://10.96.0.81/", i >= 3)
-		took := b.rollOut(t, n, "blunt", version)
+		took := b.rollOut(t, n, "blunt", version, "without it")
 		got := l.end()
 		t.Logf("blunt, which does not, run %d: roll-out of %s in %v: %s", i+1, version, took.Round(100*time.Millisecond), got)
 		failed += got.failed
@@ -133,13 +133,46 @@ func TestWhoCannotDrainFailsRequests(t *testing.T) {
 	}
 }
 
+// TestTheRemedyHelps says yes to the wait that is offered with a version. The pods
+// that stop then have none yet, and that is said; those after them fail nobody.
+func TestTheRemedyHelps(t *testing.T) {
+	n := need(t)
+	b := n.serve(t)
+	runs, err := n.kubectl(t.Context(), "", "get", "deployment/blunt", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := []string{"v2", "v1", "v2", "v1"}
+	if strings.HasSuffix(strings.TrimSpace(runs), ":v2") {
+		slices.Reverse(versions)
+	}
+	for i, version := range versions {
+		l := startLoad("http://10.96.0.81/", i == 3)
+		took := b.rollOut(t, n, "blunt", version)
+		got := l.end()
+		t.Logf("blunt, with the remedy, run %d: roll-out of %s in %v: %s", i, version, took.Round(100*time.Millisecond), got)
+		if i > 0 && got.failed != 0 || got.answers[version] == 0 {
+			t.Errorf("run %d: %s", i, got)
+		}
+		hook, err := n.kubectl(t.Context(), "", "get", "deployment/blunt", "-o", "jsonpath={.spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds}")
+		if err != nil || strings.TrimSpace(hook) != "3" {
+			t.Errorf("run %d: waits %q, %v", i, hook, err)
+		}
+	}
+}
+
 // rollOut says that a version is to be rolled out, says yes, and returns how
 // long it took until all pods are new and the old ones gone.
-func (b *bot) rollOut(t *testing.T, n *node, name, version string) time.Duration {
+func (b *bot) rollOut(t *testing.T, n *node, name, version string, answers ...string) time.Duration {
 	t.Helper()
 	began := time.Now()
 	if said := b.say(t, "roll out "+version+" of "+name); !strings.Contains(said, "Shall I") {
 		t.Fatalf("asked for %s: %s", version, said)
+	}
+	for _, answer := range answers {
+		if said := b.say(t, answer); !strings.Contains(said, "Shall I") {
+			t.Fatalf("to %q is said: %s", answer, said)
+		}
 	}
 	b.say(t, "yes")
 	if _, err := n.kubectl(t.Context(), "", "rollout", "status", "deployment/"+name, "--timeout=120s"); err != nil {

@@ -59,6 +59,10 @@ const (
 	ExpectPIN      = "pin"      // the speaker's PIN, which is not to be shown nor kept
 )
 
+// ChoiceAsAsked answers a proposal that does more than was asked for, as a remedy
+// of what was asked: it is to be done without that.
+const ChoiceAsAsked = "without it"
+
 // Reply is an answer: Speech for the ear, Text and Blocks for the eye. Its JSON
 // is the outer contract's (`bot ask --json`, POST /api/v1/turns).
 type Reply struct {

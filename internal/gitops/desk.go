@@ -114,6 +114,14 @@ func (d *Desk) Plan(ctx context.Context, c kube.Change) (kube.Change, kube.Diff,
 	}
 	c.UID, c.Generation, c.Labels = w.UID, w.Generation, w.Labels
 	p.Change.FromReplicas = w.Progress.Desired
+	if now := p.Change; p.Of == "" && !p.Follows && now.Verb == kube.VerbImage {
+		// What the roll-out will do to requests is the same by way of Git. Who may
+		// not change it directly is not warned.
+		now.As, now.AddPause = c.As, 0
+		if now, _, err := d.writer.Plan(ctx, now); err == nil {
+			p.Change.Blips = now.Blips
+		}
+	}
 	if p.Of != "" {
 		done, err := d.takenBack(ctx, &p)
 		if err != nil || done {

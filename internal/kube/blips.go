@@ -50,15 +50,12 @@ func Blips(workload any) []Blip {
 	default:
 		return nil
 	}
-	serving := slices.DeleteFunc(slices.Clone(pods.Containers), func(c corev1.Container) bool { return len(c.Ports) == 0 })
-	if len(serving) == 0 {
-		serving = pods.Containers // ports need not be declared
-	}
+	all := serving(pods)
 	var out []Blip
-	if slices.ContainsFunc(serving, func(c corev1.Container) bool { return c.ReadinessProbe == nil }) {
+	if slices.ContainsFunc(all, func(c corev1.Container) bool { return c.ReadinessProbe == nil }) {
 		out = append(out, Unready)
 	}
-	if slices.ContainsFunc(serving, func(c corev1.Container) bool { return c.Lifecycle == nil || c.Lifecycle.PreStop == nil }) {
+	if slices.ContainsFunc(all, stopsAbruptly) {
 		out = append(out, Abrupt)
 	}
 	return out

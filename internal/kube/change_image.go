@@ -19,6 +19,7 @@ func (imaging) inverse(c Change) (Change, bool) {
 	for i, im := range c.Images {
 		c.Images[i] = ImageChange{Container: im.Container, From: im.To, To: im.From}
 	}
+	c.PreStop = unpaused(c.PreStop)
 	return c, true
 }
 
@@ -53,13 +54,29 @@ func (imaging) moved(c Change, live object) (is string, field []string, err erro
 			is = "runs " + image
 		}
 	}
+	for _, p := range c.PreStop {
+		if s := movedHook(live, p); s != "" && is == "" {
+			is, field = s, []string{"f:spec", "f:template", "f:spec", "f:containers", fmt.Sprintf(`k:{"name":%q}`, p.Container), "f:lifecycle"}
+		}
+	}
 	return is, field, nil
 }
 
 func (imaging) patch(c Change) (map[string]any, error) {
-	containers := make([]any, len(c.Images))
-	for i, im := range c.Images {
-		containers[i] = map[string]any{"name": im.Container, "image": im.To}
+	var containers []any
+	of := map[string]map[string]any{}
+	container := func(name string) map[string]any {
+		if of[name] == nil {
+			of[name] = map[string]any{"name": name}
+			containers = append(containers, of[name])
+		}
+		return of[name]
+	}
+	for _, im := range c.Images {
+		container(im.Container)["image"] = im.To
+	}
+	for _, p := range c.PreStop {
+		container(p.Container)["lifecycle"] = p.patch()
 	}
 	return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}}}, nil
 }
@@ -79,6 +96,9 @@ func (imaging) behind(c, before Change) (Change, error) {
 				c.Images[i].From, c.FromVersion = im.To, before.ToVersion
 			}
 		}
+		c.PreStop = slices.DeleteFunc(slices.Clone(c.PreStop), func(p PreStop) bool {
+			return slices.ContainsFunc(before.PreStop, func(o PreStop) bool { return o.Container == p.Container })
+		})
 	}
 	return c, nil
 }
@@ -90,6 +110,12 @@ func (imaging) further(c, back Change) Change {
 			c.Images[i].To = im.To
 		} else {
 			c.Images = append(c.Images, im)
+		}
+	}
+	c.PreStop = slices.Clone(c.PreStop)
+	for _, p := range back.PreStop {
+		if !slices.ContainsFunc(c.PreStop, func(o PreStop) bool { return o.Container == p.Container }) {
+			c.PreStop = append(c.PreStop, p)
 		}
 	}
 	return c

@@ -191,6 +191,11 @@ type Change struct {
 	// ever instead of replacing them. Found by Plan.
 	DeletePods []PodRef `json:"delete_pods,omitempty"`
 
+	// PreStop are hooks that come or go with the images of VerbImage. Found by Plan,
+	// where AddPause is so many seconds: pods that stop abruptly are to wait first.
+	PreStop  []PreStop `json:"pre_stop,omitempty"`
+	AddPause int64     `json:"-"`
+
 	// Blips are why requests fail while the pods are replaced. Found by Plan.
 	Blips []Blip `json:"blips,omitempty"`
 

@@ -19,15 +19,15 @@ func planPatch(ctx context.Context, a api, v patcher, c Change) (Change, string,
 	if c, err = onto(v, c, live); err != nil {
 		return c, "", err
 	}
-	patch, err := patchOf(v, c, "", "")
+	c.Blips = blipsOf(ctx, a, c, live)
+	if c.Verb == VerbImage && c.AddPause > 0 {
+		c = c.pausing(live)
+	}
+	c, would, err := tryPatch(ctx, a, v, c)
 	if err != nil {
 		return c, "", err
 	}
-	would, err := a.patch(ctx, c.Ref, patch, true)
-	if err != nil {
-		return c, "", err
-	}
-	c.DeletePods, c.Blips = brokenPods(ctx, a, c, live), blipsOf(ctx, a, c, live)
+	c.DeletePods, c.AddPause = brokenPods(ctx, a, c, live), 0
 	unified, err := diff(c.Ref, live, would)
 	return c, unified, err
 }

@@ -196,7 +196,7 @@ func (c Change) Inverse() (Change, bool) {
 		return Change{}, false
 	}
 	inv := c
-	inv.Generation, inv.Based, inv.Cause, inv.DeletePods, inv.Blips = 0, 0, "", nil, nil
+	inv.Generation, inv.Based, inv.AddPause, inv.Cause, inv.DeletePods, inv.Blips = 0, 0, 0, "", nil, nil
 	if c.Before == nil && c.After == nil && c.Silence == nil { // what was made is deleted, and nothing else of its name
 		inv.UID = ""
 	}

@@ -159,6 +159,7 @@ func repositories(s kube.Source) string {
 
 // directly is the change itself, with the owner held before it so that it stays.
 func (c *Crew) directly(ch kube.Change, s kube.Source, lost bool) ([]kube.Change, []intents.Say, error) {
+	ch.AddPause = 0 // Git would take it back
 	changes := []kube.Change{ch}
 	keys := []string{"gitops.git_differs"}
 	switch {

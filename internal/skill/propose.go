@@ -147,10 +147,25 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 		return dialogue.Reply{}, err
 	}
 	p = c.staged(p)
-	e, err := c.ledger.Propose(ctx, action.Proposal{
-		Key: t.Request.DeliveryID, Conversation: t.Request.Conversation, Speaker: t.Request.Speaker,
-		Said: t.Request.Text, Intent: t.Intent.Name, Changes: p.changes, Then: p.then, Undoes: p.undoes, After: after,
-	})
+	if len(p.then) > 0 {
+		p = asAsked(p) // of many steps, what was said is enough to listen to
+	}
+	key := t.Request.DeliveryID
+	ask := func() (action.Entry, error) {
+		return c.ledger.Propose(ctx, action.Proposal{
+			Key: key, Conversation: t.Request.Conversation, Speaker: t.Request.Speaker,
+			Said: t.Request.Text, Intent: t.Intent.Name, Changes: p.changes, Then: p.then, Undoes: p.undoes, After: after,
+		})
+	}
+	e, err := ask()
+	if err == nil && unasked(e, p) && addsPause(e) {
+		// Who need not be asked is not asked because of something beside it.
+		p = asAsked(p)
+		if key != "" {
+			key += "/as-asked"
+		}
+		e, err = ask()
+	}
 	if err != nil {
 		return dialogue.Reply{}, err
 	}
@@ -177,10 +192,16 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 	if about := targets(e); len(about) > 0 {
 		t.Session.Focus(about...)
 	}
-	if e.Verdict.Kind == access.Allow && len(p.warnings) == 0 && e.State == action.Proposed {
-		return c.confirm(ctx, t) // the policy wants no yes, and there is nothing to be warned of
+	if unasked(e, p) {
+		return c.confirm(ctx, t)
 	}
 	return r, nil
+}
+
+// unasked reports whether an entry is done without a question: the policy wants no
+// yes, and there is nothing to be warned of.
+func unasked(e action.Entry, p plan) bool {
+	return e.Verdict.Kind == access.Allow && len(p.warnings) == 0 && e.State == action.Proposed
 }
 
 // targets are the objects of an entry, each once; a Service goes with its
@@ -251,7 +272,11 @@ func (c *Crew) readback(t *dialogue.Turn, e action.Entry, p plan) (dialogue.Repl
 		say.Speech, say.Text = say.Speech+" "+w.Speech, say.Text+"\n"+w.Text
 	}
 	data["Speech"], data["Text"] = say.Speech, say.Text
+	data["Pause"] = addsPause(e)
 	r, err := t.Reply(key, data)
+	if addsPause(e) {
+		r.Choices = []string{dialogue.ChoiceAsAsked}
+	}
 	r.Expect, r.Outcome, r.Proposal = dialogue.ExpectConfirm, dialogue.OutcomePending, proposal(e)
 	r.Blocks = diffs(e)
 	return r, err
@@ -429,6 +454,7 @@ func (c *Crew) stepData(s action.Step) dialogue.Data {
 	maps.Copy(d, ownerData(s))
 	c.silenceData(s, d)
 	maps.Copy(d, canaryData(s))
+	maps.Copy(d, pauseData(s.Change))
 	return d
 }
 

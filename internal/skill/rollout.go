@@ -35,6 +35,7 @@ func (c *Crew) deploy(ctx context.Context, t *dialogue.Turn, ws []kube.Workload)
 		p.changes = append(p.changes, kube.Change{
 			Ref: w.Ref, Verb: kube.VerbImage, Images: []kube.ImageChange{{Container: from.Name, From: from.Image, To: to}},
 			FromVersion: kube.Tag(from.Image), ToVersion: sayVersion(from.Image, to), Cause: cause(t.Request.Speaker, t.Request.Text),
+			AddPause: addedPause(t),
 		})
 		if p.warnings, err = c.warnPaused(p.warnings, w); err != nil {
 			return plan{}, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
@@ -103,6 +104,12 @@ func (a *asker) run(ctx context.Context, text string) (dialogue.Reply, error) {
 	asked, err := a.turn(ctx, text, "")
 	if err != nil {
 		return asked, err
+	}
+	if a.opt.Yes && asked.Expect == dialogue.ExpectConfirm && slices.Contains(asked.Choices, dialogue.ChoiceAsAsked) {
+		// A yes in advance is one to what was asked for, and to nothing beside it.
+		if asked, err = a.turn(ctx, dialogue.ChoiceAsAsked, ""); err != nil {
+			return asked, err
+		}
 	}
 	r := asked
 	if a.opt.Yes && asked.Expect == dialogue.ExpectConfirm && asked.Outcome == dialogue.OutcomePending && asked.Proposal != nil {

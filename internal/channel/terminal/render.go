@@ -87,6 +87,9 @@ func render(r dialogue.Reply, s style) string {
 	for _, blk := range r.Blocks {
 		b.WriteString(renderBlock(blk, s))
 	}
+	if r.Expect == dialogue.ExpectConfirm {
+		return b.String() // the question has said what else may be answered
+	}
 	for i, c := range r.Choices {
 		fmt.Fprintf(&b, "  %d. %s\n", i+1, oneLine(c, 0))
 	}
