@@ -77,7 +77,7 @@ func house() map[string]room {
 
 		"internal/observability/podlogs": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/logs"}, tests: []string{"internal/sandboxtest"}},
 
-		"internal/observability/alertmanager": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend"}, tests: []string{"internal/sandboxtest"}},
+		"internal/observability/alertmanager": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend", "internal/observability/logs"}, tests: []string{"internal/sandboxtest"}},
 
 		"internal/channel/phone/carriertest": {},
 

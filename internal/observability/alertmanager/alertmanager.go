@@ -18,6 +18,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/backend"
+	"github.com/firstmate-ops/firstmate/internal/observability/logs"
 )
 
 // Client talks to one Alertmanager, or to a cluster of them behind one address.
@@ -102,13 +103,13 @@ func Value(fingerprint string, labels, annotations map[string]string, since time
 		Fingerprint: fingerprint, Labels: map[string]string{}, Since: since,
 		Name:     clip(labels["alertname"], maxName),
 		Severity: strings.ToLower(clip(cmp.Or(labels["severity"], labels["priority"]), maxName)),
-		Summary:  clip(cmp.Or(annotations["summary"], annotations["message"], annotations["description"]), maxSummary),
+		Summary:  clip(logs.Mask(cmp.Or(annotations["summary"], annotations["message"], annotations["description"])), maxSummary),
 	}
 	for k, v := range labels {
 		a.Labels[k] = clip(v, maxName)
 	}
 	for _, l := range []string{annotations["runbook_url"], link} {
-		if u, err := url.Parse(l); a.Link == "" && err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && len(l) < maxLink {
+		if u, err := url.Parse(l); a.Link == "" && err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && len(l) < maxLink && logs.Mask(l) == l { // a secret is no part of a link that everybody gets
 			a.Link = l
 		}
 	}

@@ -205,6 +205,21 @@ func TestConcerns(t *testing.T) {
 	}
 }
 
+// What alerts say is masked as lines are, before anybody has it.
+func TestWhatAlertsSayIsMasked(t *testing.T) {
+	const secret = "hunter2-Zq8Lw4Tn6Rb1"
+	a := alertmanager.Value("f", map[string]string{"alertname": "LoginFails", "namespace": "shop"}, map[string]string{
+		"summary":     "login with password=" + secret + " to postgres://app:" + secret + "@db fails\x1b[31m " + strings.Repeat("very ", 500),
+		"runbook_url": "https://ann:" + secret + "@wiki.example.com/login",
+	}, time.Now(), "http://prometheus.example/graph?g0.expr=up")
+	if strings.Contains(a.Summary, secret) || !strings.Contains(a.Summary, "[masked]") || strings.ContainsAny(a.Summary, "\x1b\n") || len([]rune(a.Summary)) > 500 {
+		t.Errorf("%q", a.Summary)
+	}
+	if a.Link != "http://prometheus.example/graph?g0.expr=up" {
+		t.Errorf("link %q", a.Link)
+	}
+}
+
 func TestGroups(t *testing.T) {
 	at := time.Now()
 	value := func(name, severity, ns, deployment string) observability.Alert {
