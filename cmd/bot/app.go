@@ -44,6 +44,7 @@ type app struct {
 	desk          *oncall.Desk                                     // nil: nobody is called
 	rings         bool                                             // this process calls people
 	told          []func(ctx context.Context, conversation string) // who is told that an outcome was
+	alerts        *alertNames
 
 	elector *kube.Elector // nil: this process is the only one
 	notes   chan note     // for other replicas
@@ -110,11 +111,12 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		return action.IsProduction(ref.Namespace, fleet.NamespaceLabels(ref.Cluster, ref.Namespace), c.Risk.Production) ||
 			fleet.Production(ref.Cluster)
 	})
-	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases}
+	inv := &inventory{fleet: fleet, aliases: c.Kubernetes.NamespaceAliases, alerts: newAlertNames(log)}
 	var shown clusters = fleet
 	if c.Access.ReadsAsPerson && !opt.terminal { // at a terminal, the process is the person
 		inv.view = kube.NewView(fleet, time.Now)
-		shown = inv.view
+		inv.held = held{view: inv.view, all: fleet.All, clusters: fleet.Clusters}
+		shown, out.held = inv.view, &inv.held
 	}
 	crew := skill.NewCrew(shown, ledger, catalogue).Recall(skill.Past{Trail: st, Cluster: shown, Who: guard, Now: time.Now})
 	crew.UseGitOps(c.GitOps.skills())
@@ -130,6 +132,9 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 			return nil, errors.Join(err, st.Close())
 		}
 		ledger.Guard(c.Rollouts.guard(compare.New(compare.Parts{Metrics: numbers, Pods: fleet, Logs: kept, Issues: out.fresh()})))
+	}
+	if inv.alerts.firing = out.firing(); numbers != nil {
+		inv.alerts.rules = numbers.AlertNames
 	}
 	crew.UseMetrics(c.Observability.numbers(numbers, shown))
 	reading, err := c.Observability.logs(shown, log, m.backend)
@@ -164,7 +169,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)
 	}
-	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out}
+	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts}
 	if a.desk, a.rings = desk, !opt.terminal; desk != nil {
 		desk.Speak(a.turns(), engine)
 	}
@@ -217,6 +222,7 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	var ledgerErr error
 	wg.Go(func() { a.gossip(ctx) })
 	wg.Go(func() { a.sweep(ctx) })
+	wg.Go(func() { a.alerts.watch(ctx) })
 	wg.Go(func() {
 		defer cancel() // without it, nothing that is agreed to would be done
 		ledgerErr = a.carryOut(ctx, func(ctx context.Context) error { return a.lead(ctx, narrator) })
@@ -232,8 +238,10 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 type inventory struct {
 	fleet   *kube.Fleet
 	aliases map[string]string
+	alerts  *alertNames
 
 	view *kube.View // set where everybody has names of their own
+	held held       // with it
 
 	mu    sync.Mutex
 	names uint64
@@ -269,8 +277,9 @@ func (i *inventory) current(ctx context.Context, clusters []string) (*intents.In
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if n := i.fleet.Names(); i.inv == nil || n != i.names {
-		i.inv, i.names = intents.NewInventory(i.data(i.fleet.AllNames())), n
+	alerts, n := i.alerts.known(ctx)
+	if n += i.fleet.Names(); i.inv == nil || n != i.names { // either only grows
+		i.inv, i.names = intents.NewInventory(i.data(i.fleet.AllNames(), alerts)), n
 	}
 	return i.inv, err
 }
@@ -286,7 +295,7 @@ func (i *inventory) ofPerson(ctx context.Context) (*intents.Inventory, error) {
 		return own.inv, nil
 	}
 	n, err := i.view.Names(ctx)
-	inv := intents.NewInventory(i.data(n))
+	inv := intents.NewInventory(i.data(n, i.seenAlerts(ctx)))
 	if err != nil {
 		return inv, err
 	}
@@ -299,10 +308,22 @@ func (i *inventory) ofPerson(ctx context.Context) (*intents.Inventory, error) {
 	return inv, nil
 }
 
-func (i *inventory) data(n kube.Names) intents.InventoryData {
+// seenAlerts are the names of alerts that the person of a context may know of: of
+// those that fire, as rules tell of no place.
+func (i *inventory) seenAlerts(ctx context.Context) []string {
+	var out []string
+	for _, a := range i.alerts.fires() {
+		if i.held.seesAlert(ctx, a) && !slices.Contains(out, a.Name) {
+			out = append(out, a.Name)
+		}
+	}
+	return out
+}
+
+func (i *inventory) data(n kube.Names, alerts []string) intents.InventoryData {
 	d := intents.InventoryData{
 		Clusters: i.fleet.Clusters(), ClusterAliases: i.fleet.Aliases(), Namespaces: n.Namespaces, NamespaceAliases: i.aliases, Nodes: n.Nodes,
-		Containers: n.Containers, Tags: n.Tags,
+		Containers: n.Containers, Tags: n.Tags, Alerts: alerts,
 	}
 	for _, w := range n.Workloads {
 		d.Workloads = append(d.Workloads, intents.Workload{Name: w.Name, Namespace: w.Namespace, Kind: w.Kind})

@@ -78,6 +78,8 @@ type outside struct {
 	sentry       *sentry.Client
 	traces       *traces.Client
 	board        *alertmanager.Board // what the webhook told
+
+	held *held // what it holds back from whom; nil: everybody may know all
 }
 
 // checkOutside refuses what would only fail later.
@@ -128,17 +130,33 @@ func (c ObservabilityConfig) outside(log *slog.Logger, observe func(name, result
 // equip gives the crew what it asks.
 func (o outside) equip(crew *skill.Crew, c ObservabilityConfig) {
 	from := skill.Alerts{SilenceFor: c.Alertmanager.SilenceFor, AcknowledgeFor: c.Alertmanager.AcknowledgeFor, Now: time.Now}
-	if o.alertmanager != nil {
+	switch {
+	case o.alertmanager == nil:
+	case o.held != nil:
+		from.Manager = heldAlerts{*o.held, o.alertmanager, o.alertmanager.Silences}
+	default:
 		from.Manager = o.alertmanager
 	}
-	if o.board != nil {
+	switch {
+	case o.board == nil:
+	case o.held != nil:
+		from.Heard = heldAlerts{*o.held, o.board, nil}
+	default:
 		from.Heard = o.board
 	}
 	crew.UseAlerts(from)
-	if o.sentry != nil {
+	switch {
+	case o.sentry == nil:
+	case o.held != nil:
+		crew.UseErrors(heldErrors{*o.held, o.sentry}, time.Now).MarkDeploys(o.sentry)
+	default:
 		crew.UseErrors(o.sentry, time.Now).MarkDeploys(o.sentry)
 	}
-	if o.traces != nil {
+	switch {
+	case o.traces == nil:
+	case o.held != nil:
+		crew.UseTraces(heldTraces{*o.held, o.traces}, time.Now)
+	default:
 		crew.UseTraces(o.traces, time.Now)
 	}
 }
@@ -173,6 +191,17 @@ func (c AlertsConfig) check() error {
 	return err
 }
 
+// firing lists what fires in a cluster, "" in all; nil where nobody knows.
+func (o outside) firing() func(ctx context.Context, cluster string) ([]observability.Alert, error) {
+	switch {
+	case o.alertmanager != nil:
+		return o.alertmanager.Firing
+	case o.board != nil:
+		return o.board.Firing
+	}
+	return nil
+}
+
 // sources gives a diagnosis what is asked outside.
 func (o outside) sources(s *collect.Sources) {
 	switch {
@@ -186,6 +215,19 @@ func (o outside) sources(s *collect.Sources) {
 	}
 	if o.traces != nil {
 		s.Traces = o.traces
+	}
+	if o.held == nil {
+		return
+	}
+	s.Sees = o.held.seesObject
+	if s.Alerts != nil {
+		s.Alerts = heldAlerts{*o.held, s.Alerts, nil}
+	}
+	if o.sentry != nil {
+		s.Issues = heldErrors{*o.held, o.sentry}
+	}
+	if o.traces != nil {
+		s.Traces = heldTraces{*o.held, o.traces}
 	}
 }
 

@@ -80,6 +80,9 @@ type Sources struct {
 	Alerts  Alerts
 	Issues  Issues
 	Traces  Traces
+	// Sees reports whether who asks may know of something: evidence that names what
+	// they may not is left out. nil: they may know all.
+	Sees func(ctx context.Context, o diagnosis.Object) bool
 }
 
 // New returns the collectors of one diagnosis. They share what they find out on
@@ -102,7 +105,37 @@ func New(s Sources) []diagnosis.Collector {
 	if s.Traces != nil {
 		out = append(out, traced{l})
 	}
+	if s.Sees != nil {
+		for i, c := range out {
+			out[i] = seen{c, s.Sees}
+		}
+	}
 	return out
+}
+
+// seen is a collector as far as who asks may know of what it finds.
+type seen struct {
+	diagnosis.Collector
+	sees func(ctx context.Context, o diagnosis.Object) bool
+}
+
+// Collect leaves out what names objects that may not be seen.
+func (s seen) Collect(ctx context.Context, r diagnosis.Request) ([]diagnosis.Evidence, error) {
+	list, err := s.Collector.Collect(ctx, r)
+	// What was found may be told though the time is up, if that is known soon.
+	ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	known := map[diagnosis.Object]bool{}
+	return slices.DeleteFunc(list, func(e diagnosis.Evidence) bool {
+		return slices.ContainsFunc([]diagnosis.Object{e.About, e.Owner, e.Peer}, func(o diagnosis.Object) bool {
+			yes, ok := known[o]
+			if !ok {
+				yes = s.sees(ask, o)
+				known[o] = yes
+			}
+			return !yes
+		})
+	}), err
 }
 
 // once is something that is found out once, whoever asks first.
