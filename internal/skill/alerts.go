@@ -11,8 +11,10 @@ import (
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
+	"github.com/firstmate-ops/firstmate/internal/observability/logs"
 )
 
 // Alerts is where the skills learn what fires.
@@ -169,6 +171,9 @@ func (c *Crew) listAlerts(ctx context.Context, t *dialogue.Turn) (dialogue.Reply
 	if what := t.Intent.Slots.String("what"); what == "silenced" || what == "acknowledged" {
 		return c.listSilenced(ctx, t, w, all, what == "acknowledged")
 	}
+	if t.Intent.Slots.String("what") == "affected" {
+		return c.affected(ctx, t, w, all)
+	}
 	loud := slices.DeleteFunc(slices.Clone(all), alertmanager.Held)
 	now := c.alerts.Now()
 	groups := alertmanager.Groups(loud)
@@ -182,6 +187,63 @@ func (c *Crew) listAlerts(ctx context.Context, t *dialogue.Turn) (dialogue.Reply
 	}
 	c.focusAlert(t, groups)
 	return r, err
+}
+
+// spokenAffected is how many of those that an alert is about are named; more are
+// counted.
+const spokenAffected = 4
+
+// affected says what alerts are about: workloads, nodes, or pods as far as nobody
+// knows whose they are. What is held back is so all the same.
+func (c *Crew) affected(ctx context.Context, t *dialogue.Turn, w alertsWanted, all []observability.Alert) (dialogue.Reply, error) {
+	now := c.alerts.Now()
+	type place struct{ name, namespace string }
+	var about []place
+	var names []string
+	for _, a := range all {
+		at, ns, _ := alertmanager.About(a)
+		if o := c.ownerOf(ctx, a); o != "" {
+			at = o
+		}
+		if p := (place{at, ns}); at != "" && !slices.Contains(about, p) {
+			about = append(about, p)
+		}
+		if !slices.Contains(names, a.Name) {
+			names = append(names, a.Name)
+		}
+	}
+	some := []dialogue.Data{}
+	for _, p := range about[:min(spokenAffected, len(about))] {
+		some = append(some, dialogue.Data{"Name": p.name, "Namespace": p.namespace})
+	}
+	data := w.data(now)
+	data["Count"], data["Alerts"], data["About"], data["More"] = len(all), names, some, max(0, len(about)-spokenAffected)
+	r, err := t.Reply("alerts.affected", data)
+	if len(all) > 0 {
+		r.Blocks = append(r.Blocks, alertTable(all, now))
+	}
+	c.focusAlert(t, alertmanager.Groups(all))
+	return r, err
+}
+
+// ownerOf is the workload that the pod of an alert belongs to, by their names; ""
+// where the alert is about no pod, or that cannot be told.
+func (c *Crew) ownerOf(ctx context.Context, a observability.Alert) string {
+	_, ns, label := alertmanager.About(a)
+	if label != "pod" || ns == "" {
+		return ""
+	}
+	all, err := c.cluster.Find(ctx, kube.Query{Cluster: c.clusterOf(a), Namespace: ns})
+	if err != nil {
+		return "" // the pod's name is what there is
+	}
+	owner := ""
+	for _, w := range all {
+		if _, ok := alertmanager.Concerns(a, observability.Target{Namespace: w.Ref.Namespace, Name: w.Ref.Name}); ok && len(w.Ref.Name) > len(owner) {
+			owner = w.Ref.Name
+		}
+	}
+	return owner
 }
 
 // focusAlert makes what fires "it", where that is one.
@@ -266,7 +328,7 @@ func (c *Crew) listSilenced(ctx context.Context, t *dialogue.Turn, w alertsWante
 		}
 		held += len(by)
 		some = append(some, dialogue.Data{"Name": silenceName(s), "Until": until(s.To, now), "By": s.By, "Ack": isAck(s), "Count": len(by)})
-		table.Rows = append(table.Rows, []string{matchersText(s.Matchers), until(s.To, now), s.By, fmt.Sprint(len(by)), s.Comment})
+		table.Rows = append(table.Rows, []string{matchersText(s.Matchers), until(s.To, now), s.By, fmt.Sprint(len(by)), logs.Mask(s.Comment)})
 	}
 	data := w.data(now)
 	data["Count"], data["Alerts"], data["Acked"], data["More"] = len(some), held, acked, max(0, len(some)-spokenAlerts)

@@ -175,6 +175,34 @@ func TestAlertsAreTalkedAbout(t *testing.T) {
 		t.Errorf("the trail: %s", got)
 	}
 
+	// What alerts are about, by the workloads of their pods too.
+	r = k.says("who is affected by HighLatency?", `^HighLatency is about (web in shop, cart in shop|cart in shop, web in shop|.*web in staging.*)`)
+	if !strings.Contains(r.Text, "web in shop") || !strings.Contains(r.Text, "cart in shop") || !strings.Contains(r.Text, "web in staging") {
+		t.Errorf("affected: %s", r.Text)
+	}
+	k.says("what is affected by CartDown?", `^CartDown is about cart in shop\.$`)
+	k.says("who is affected by NoSuchThing?", `^NoSuchThing does not fire now, so it is about nobody\.$`)
+
+	// All at once, by a silence for each kind and place.
+	r = k.says("mute all alerts for 2 hours", `(?i)silence .*CartDown.*HighLatency|silence .*HighLatency.*CartDown`)
+	if len(r.Proposal.Changes) != 3 {
+		t.Errorf("proposed: %+v", r.Proposal.Changes)
+	}
+	k.says("yes", "")
+	k.says("…", "silenced until|are silent")
+	k.says("any alerts?", `^Nothing fires\. 4 are held back`)
+	k.says("unmute all alerts", `(?i)end the silence of`)
+	k.says("yes", "")
+	k.says("…", "heard again")
+	if got := alerts(t, am); len(got) != 4 {
+		t.Errorf("heard in the end: %v", got)
+	}
+	r = k.says("mute all alerts in staging", `^Silence HighLatency in staging`)
+	if len(r.Proposal.Changes) != 1 {
+		t.Errorf("proposed: %+v", r.Proposal.Changes)
+	}
+	k.says("no", "")
+
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
 	}
