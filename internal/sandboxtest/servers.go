@@ -31,6 +31,9 @@ const serverLimit = 15 * time.Minute
 // OTLP, also old ones, and asks nobody for any.
 func Prometheus(t testing.TB) *Server { return serve(t, "prometheus") }
 
+// PrometheusWithRules is one that has the sandbox's alert rules.
+func PrometheusWithRules(t testing.TB) *Server { return serve(t, "prometheus", "-rules") }
+
 // Loki is an empty Loki that takes lines of any age.
 func Loki(t testing.TB) *Server { return serve(t, "loki") }
 

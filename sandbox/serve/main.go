@@ -41,6 +41,7 @@ func main() {
 func run(args []string) (err error) {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	webhook := flags.String("webhook", "", "where Alertmanager tells of alerts")
+	rules := flags.Bool("rules", false, "give Prometheus the sandbox's alert rules")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -62,8 +63,15 @@ func run(args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var files []string
+	if *rules {
+		files = []string{filepath.Join(dir, "rules", "rules.yaml")}
+		if err := server.WriteRules(files[0]); err != nil {
+			return err
+		}
+	}
 	for i, name := range names {
-		s, err := server.Start(ctx, name, server.Options{Binary: paths[i], Dir: filepath.Join(dir, name), Webhook: *webhook})
+		s, err := server.Start(ctx, name, server.Options{Binary: paths[i], Dir: filepath.Join(dir, name), Webhook: *webhook, Rules: files})
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
