@@ -44,6 +44,8 @@ func main() {
 	volume := flag.Int("log-volume", 0, "with -diagnose: instead, ask in one sandbox with -pods and so many MiB of log lines, and time it")
 	stern := flag.String("stern", "", "the stern binary: merge the logs of many pods beside it")
 	merge := flag.String("merge", "", "print the logs of a deployment's pods, NAMESPACE/NAME, as one stream; what -stern measures")
+	calls := flag.Bool("phone", false, "say commands over a telephone, and listen; no cluster")
+	verbose := flag.Bool("v", false, "with -phone: say on standard error what was misheard")
 	flag.Parse()
 	if *stern != "" || *merge != "" {
 		ctx, read := context.Background(), func(ctx context.Context) error { return merged(ctx, os.Stdout, *sandbox, *stern) }
@@ -51,6 +53,13 @@ func main() {
 			read = func(ctx context.Context) error { return readMerged(ctx, os.Stdout, namespace, name) }
 		}
 		if err := read(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if *calls {
+		if err := phone(os.Stdout, *verbose, flag.Args()); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

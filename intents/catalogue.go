@@ -52,6 +52,7 @@ type Catalogue struct {
 	intents   map[string]*intentDef
 	templates []sentence
 	answers   []sentence // intent is the slot they answer
+	said      []sentence // aloud: what an engine that hears is to expect
 	rules     map[string]*rule
 	lists     map[string][]listEntry
 	words     wordLists

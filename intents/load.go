@@ -166,6 +166,12 @@ func (l *loader) read(b []byte) {
 					l.c.answers = append(l.c.answers, l.sentences(slot, v, sentence{answer: true})...)
 				}
 			})
+		case "said":
+			l.mapping(v, "said", func(intent string, k, v *yaml.Node) {
+				if l.define("what is said of "+intent, k) {
+					l.c.said = append(l.c.said, l.sentences(intent, v, sentence{})...)
+				}
+			})
 		case "rules":
 			l.mapping(v, "rules", func(name string, k, v *yaml.Node) {
 				text := l.str(v)
@@ -537,7 +543,7 @@ func (l *loader) check() {
 			l.errorAt(r.at, "rule <%s>: template %q: %s", name, r.text, fmt.Sprintf(format, args...))
 		})
 	}
-	for _, s := range slices.Concat(l.c.templates, l.c.answers) {
+	for _, s := range slices.Concat(l.c.templates, l.c.answers, l.c.said) {
 		report := func(format string, args ...any) {
 			l.errorAt(s.at, "%s: template %q: %s", s.intent, s.text, fmt.Sprintf(format, args...))
 		}

@@ -142,7 +142,7 @@ func house() map[string]room {
 		"e2e/node":                         {tests: []string{"internal/channel/web", "internal/observability", "internal/sandboxtest"}},
 		"e2e/node/hello":                   {},
 		"docs/generate":                    {ours: []string{"intents"}},
-		"bench":                            {ours: []string{"intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/kube", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
+		"bench":                            {ours: []string{"internal/speech", "internal/speech/offline", "intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/kube", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
 		"e2e":                              {tests: []string{"internal/channel/alexa/alexatest", "internal/peers", "internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
 	}
 }

@@ -114,7 +114,6 @@ func (t Tools) lack(need map[string]string) (bool, []string) {
 	return len(out) == 0, out
 }
 
-
 // What one run of a program may give, and how long it may go on after it was told
 // to end.
 const (
