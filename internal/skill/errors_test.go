@@ -89,6 +89,15 @@ func TestADeployIsMarked(t *testing.T) {
 	e := action.Entry{ID: "ABC", Conversation: "c", State: action.Done, Ended: at, Steps: []action.Step{
 		step(kube.VerbImage, "web", "v2.0"), step(kube.VerbTemplate, "cart", "2.1"), step(kube.VerbScale, "web", ""), step(kube.VerbImage, "log-agent", "3"),
 	}}
+	// By a pull request: one that was merged and rolled out, one that was closed, and
+	// one by which Git says what the cluster does already.
+	pull := func(name, to string, number int, follows bool) action.Step {
+		inner := step(kube.VerbImage, name, to).Change
+		return action.Step{Applied: true, Ready: true, Last: ready(3), Change: kube.Change{
+			Ref: inner.Ref, Verb: kube.VerbPull, Pull: &kube.PullRequest{Change: inner, Close: number, Follows: follows, Repository: "acme/shop"},
+		}}
+	}
+	byPull := action.Entry{ID: "PQR", Conversation: "p", State: action.Done, Ended: at, Steps: []action.Step{pull("web", "v3.0", 0, false), pull("web", "v4.0", 7, false), pull("web", "v5.0", 0, true)}}
 	push := &pushed{}
 	of := newTown()
 	crew := NewCrew(of, nil, c).MarkDeploys(trackerAt(t, s.URL))
@@ -103,6 +112,12 @@ func TestADeployIsMarked(t *testing.T) {
 	}
 	if d := s.Deploys(); len(d) != 2 || d[0] != (sentrytest.Deploy{Release: "web@v2.0", Environment: "production", Name: "ABC", At: at}) || d[1].Release != "shop-cart@2.1" {
 		t.Errorf("%+v", d)
+	}
+	if r := crew.marked(t.Context(), byPull, dialogue.Reply{Text: "merged"}, n.log); r.Text != "merged\nMarked in Sentry as web@v3.0 in production." {
+		t.Errorf("by a pull request: %s", r.Text)
+	}
+	if d := s.Deploys(); len(d) != 3 || d[2].Release != "web@v3.0" || d[2].Name != "PQR" {
+		t.Errorf("by a pull request: %+v", d)
 	}
 	e.State, e.ID = action.Failed, "DEF"
 	if r := crew.marked(t.Context(), e, dialogue.Reply{Text: "failed"}, n.log); r.Text != "failed" {

@@ -40,8 +40,15 @@ func (c *Crew) marked(ctx context.Context, e action.Entry, r dialogue.Reply, log
 	ctx, cancel := context.WithTimeout(ctx, markingFor)
 	defer cancel()
 	for _, s := range e.Steps {
-		ref, version := s.Change.Ref, s.Change.ToVersion
-		if !s.Applied || version == "" || !slices.Contains([]kube.Verb{kube.VerbImage, kube.VerbTemplate}, s.Change.Verb) {
+		ch := s.Change
+		if p := ch.Pull; p != nil {
+			if p.Close != 0 || p.Follows {
+				continue // nothing came to the cluster
+			}
+			ch = p.Change // merged, and seen rolled out: else it were not done
+		}
+		ref, version := ch.Ref, ch.ToVersion
+		if !s.Applied || version == "" || !slices.Contains([]kube.Verb{kube.VerbImage, kube.VerbTemplate}, ch.Verb) {
 			continue
 		}
 		release, env, err := c.mark(ctx, ref, version, e)
