@@ -38,6 +38,8 @@ access:
       write: true
 dialogflow: {es: {username: demo, password: demo}}
 alerts: {username: alertmanager, password: %[2]s}
+# Somebody watches: how a version does is told sooner than after the usual five minutes.
+rollouts: {bake_for: 90s}
 `
 
 // banner is what a person sees before the chat begins.
