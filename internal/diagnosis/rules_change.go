@@ -217,6 +217,8 @@ func configChange(s *scene) []*finding {
 					// by its own word, or unknown, it may still be the change.
 					if s.moved(p, k).up || s.down(p).yes || s.slow(p).yes && k == Latency {
 						f.but(0.35, by...)
+					} else if len(s.content(p)) > 0 {
+						f.speaks(0.2, by...) // who is called is well: it is on this side
 					}
 				}
 				if other, ok := s.sibling(w, k, s.moved(w, k)); ok {

@@ -158,6 +158,11 @@ func retryStorm(s *scene, e Evidence) *finding {
 	if d := s.down(e.Peer); d.yes {
 		f.but(0.4, d.facts...)
 	}
+	// A storm is felt where it goes. Where that is as well as ever, who calls has no
+	// patience any more, or is kept from it: it asks again because of that.
+	if well := s.content(e.Peer); len(well) > 0 && failed.yes {
+		f.but(0.5, well...)
+	}
 	// A new version that calls more often is that version's doing.
 	if r, ok := s.rollout(e.About); ok && lead(r.At, e.At) > 0.5 && len(s.about(e.About, LogPattern)) == 0 {
 		f.but(0.6, r)

@@ -149,6 +149,20 @@ func (s *scene) healthy(w Object) []Evidence {
 	return facts
 }
 
+// content gives the measures by which a workload is well by its own word, whatever
+// its callers say: none where it is not, or where one is not known.
+func (s *scene) content(w Object) []Evidence {
+	var facts []Evidence
+	for _, k := range []Kind{Latency, ErrorRatio} {
+		m := s.moved(w, k)
+		if !m.known || m.up || m.fact.Before == nil {
+			return nil
+		}
+		facts = append(facts, m.fact)
+	}
+	return facts
+}
+
 func (s *scene) knows(facts []Evidence, kinds ...Kind) bool {
 	return slices.ContainsFunc(facts, func(e Evidence) bool { return slices.Contains(kinds, e.Kind) })
 }
