@@ -35,17 +35,17 @@ func rounds() []round {
 		return out
 	}
 	return []round{
-		{"", slices.Concat(why("slow", "checkout", "catalog", "search", "gateway"), why("failing", "cart", "payments-api", "order-worker", "load-0042"))},
-		{"slow-database", slices.Concat(why("slow", "checkout", "payments-api", "gateway", "cart"), why("failing", "catalog", "frontend", "email-sender", "postgres"))},
-		{"bad-release-errors", slices.Concat(why("failing", "checkout", "gateway", "frontend", "order-worker"), why("slow", "payments-api", "web", "catalog", "redis-cache"))},
-		{"wrong-selector", slices.Concat(why("failing", "checkout", "gateway", "nginx", "web"), why("slow", "cart", "search", "load-0777", "image-resizer"))},
-		{"connection-pool", slices.Concat(why("slow", "checkout", "gateway", "frontend", "catalog"), why("failing", "payments-api", "cart", "search", "web-admin"))},
-		{"noisy-neighbour", slices.Concat(why("slow", "checkout", "search", "payments-api", "web"), why("failing", "gateway", "catalog", "order-worker", "load-0003"))},
+		{"", slices.Concat(why("slow", "checkout", "catalog", "search", "gateway"), why("failing", "cart", "payments-api", "order-worker", "web", "load-0042"))},
+		{"slow-database", slices.Concat(why("slow", "checkout", "payments-api", "gateway", "cart"), why("failing", "catalog", "frontend", "email-sender", "postgres", "load-0003"))},
+		{"network-policy", slices.Concat(why("failing", "checkout", "gateway", "nginx", "web", "frontend"), why("slow", "cart", "search", "redis-cache", "load-0777"))},
+		{"dns", slices.Concat(why("failing", "checkout", "gateway", "order-worker", "frontend"), why("slow", "payments-api", "cart", "search", "image-resizer", "web-admin"))},
+		// Last, for to end it is a roll-out too, which would be taken into account.
+		{"bad-release-errors", slices.Concat(why("failing", "checkout", "gateway", "frontend", "order-worker"), why("slow", "payments-api", "web", "catalog", "redis-cache", "load-0500"))},
 	}
 }
 
 // shown is how long a fault needs until it shows in scrapes.
-const shown = 75 * time.Second
+const shown = 60 * time.Second
 
 // large asks a server that runs why things are as they are, in a cluster of many
 // pods with a Prometheus and a Loki that have much to look through.

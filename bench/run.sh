@@ -58,7 +58,7 @@ part_large() { # 55: ten minutes; PODS and LOG_MIB to have less
   go build -o bin/bench ./bench
   echo "## Why is it slow, with much to look through?"
   echo
-  echo "Made by \`bench/run.sh large\` ($(date -u +%F)): one sandbox with a real Prometheus that has a day of history and a real Loki; a \`bot serve\`, started anew for each fault so that it has asked the back-ends nothing yet, is asked once about each workload, within the deadline of 2 s that is configured by default. Everything runs on the same two cores; load of the machine before: $load."
+  echo "Made by \`bench/run.sh large\` ($(date -u +%F)): one sandbox with a real Prometheus that has a day of history and a real Loki; a \`bot serve\`, started anew for each fault so that it has asked the back-ends nothing yet, is asked once about each workload, within the deadline of 2 s that is configured by default. The faults follow each other within minutes, so an answer may speak of the one before: what is measured here is the time. Everything runs on the same two cores; load of the machine before: $load."
   echo
   bin/bench -diagnose -sandbox "$sandbox" -prometheus "$prometheus" -loki "$loki" -bot bin/bot -pods "${PODS:-5000}" -log-volume "${LOG_MIB:-1100}"
 }
