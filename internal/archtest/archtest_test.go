@@ -160,7 +160,7 @@ func mutable() map[string]string {
 
 // handled is the golden list of what firstmate does: the intents that skill has
 // a handler for.
-const handled = "alert_ack alert_silence alert_unsilence alerts_list approve autoscale cancel chain confirm cordon create delete_pod deny deploy diagnose drain errors events greet heal help history link list logs metrics pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
+const handled = "alert_ack alert_silence alert_unsilence alerts_list approve autoscale basis cancel chain confirm cordon create delete_pod deny deploy diagnose drain errors events greet heal help history link list logs metrics pause promote repeat restart resume rights rollback run_job scale status switch_cluster switch_namespace thanks uncordon undo unlink"
 
 // file is a Go file of the tree.
 type file struct {

@@ -76,10 +76,12 @@ type Session struct {
 	// LastAction is the id of the last proposal that somebody said yes to.
 	LastAction string `json:"last_action,omitempty"`
 	// LastOutcome is how the last thing asked for ended: thanks depends on it.
-	LastOutcome Outcome   `json:"last_outcome,omitempty"`
-	LastReply   *Reply    `json:"last_reply,omitempty"`
-	Heard       int64     `json:"heard,omitempty"` // Seq of the newest outcome that was told
-	Updated     time.Time `json:"updated"`
+	LastOutcome Outcome `json:"last_outcome,omitempty"`
+	LastReply   *Reply  `json:"last_reply,omitempty"`
+	// Basis is what the last diagnosis goes by, for whoever asks.
+	Basis   *intents.Say `json:"basis,omitempty"`
+	Heard   int64        `json:"heard,omitempty"` // Seq of the newest outcome that was told
+	Updated time.Time    `json:"updated"`
 }
 
 // contextLife is how long "it" means what it meant.

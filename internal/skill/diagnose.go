@@ -85,6 +85,11 @@ func (c *Crew) diagnose(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, 
 		}
 		c.diagnosed(t.Request.Conversation, cases[first], verdicts[first], say.Text)
 	}
+	goesBy, err := c.basisOf(cases[first], verdicts[first])
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	t.Session.Basis = &goesBy
 	for i := range cases {
 		if i == first {
 			continue

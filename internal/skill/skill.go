@@ -94,7 +94,7 @@ func NewCrew(cluster Reader, ledger Ledger, c *intents.Catalogue) *Crew {
 // Handlers maps each intent to what does it.
 func (c *Crew) Handlers() map[string]dialogue.Handler {
 	h := map[string]dialogue.HandlerFunc{
-		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.everywhere(c.history), "diagnose": c.diagnose,
+		"chain": c.chain, "status": c.statusOfClusters, "list": c.everywhere(c.list), "history": c.everywhere(c.history), "diagnose": c.diagnose, "basis": c.basis,
 		"events":           c.everywhere(c.events),
 		"switch_namespace": c.switchNamespace, "switch_cluster": c.switchCluster,
 		"confirm": c.confirm, "deny": c.orStop(c.deny), "cancel": c.orStop(c.deny), "undo": c.undo, "approve": c.approve,
