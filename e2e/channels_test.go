@@ -44,6 +44,8 @@ func channelsUnderTest() []channelUnderTest {
 		{name: "dialogflow-es", config: dialogflowES, open: openDialogflowES},
 		{name: "dialogflow-cx", open: openDialogflowCX},
 		{name: "alexa", config: alexaSkill, open: openAlexa},
+		{name: "phone", open: openPhone},
+		{name: "sms", open: openSMS},
 	}
 }
 

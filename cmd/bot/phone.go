@@ -70,7 +70,10 @@ func (a *app) spokenNames(context.Context) []string {
 			there = append(there, w.Name)
 		}
 	}
-	return slices.Concat(here, all.Namespaces, there)
+	// In order, so that an answer that is given again is the same to the letter.
+	slices.Sort(here)
+	slices.Sort(there)
+	return slices.Concat(here, slices.Sorted(slices.Values(all.Namespaces)), there)
 }
 
 // passingOn is a reporter that tells others, too, that an outcome was told.

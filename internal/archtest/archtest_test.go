@@ -79,7 +79,7 @@ func house() map[string]room {
 
 		"internal/observability/alertmanager": {ours: []string{"internal/fault", "internal/observability", "internal/observability/backend", "internal/observability/logs"}, tests: []string{"internal/sandboxtest"}},
 
-		"internal/channel/phone/carriertest": {},
+		"internal/channel/phone/carriertest": {ours: []string{"internal/speech"}},
 
 		"internal/channel/phone": {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/channel/phone/carriertest"}, channelTests...)},
 
@@ -143,7 +143,7 @@ func house() map[string]room {
 		"e2e/node/hello":                   {},
 		"docs/generate":                    {ours: []string{"intents"}},
 		"bench":                            {ours: []string{"internal/speech", "internal/speech/offline", "intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/kube", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
-		"e2e":                              {tests: []string{"internal/channel/alexa/alexatest", "internal/peers", "internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
+		"e2e":                              {tests: []string{"internal/channel/phone/carriertest", "internal/speech", "internal/speech/offline", "intents", "internal/channel/alexa/alexatest", "internal/peers", "internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
 	}
 }
 

@@ -359,3 +359,26 @@ func TestConfiguration(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever is written, the answer is one message, and fits.
+func FuzzSMS(f *testing.F) {
+	f.Add("how is web?", anns, "")
+	f.Add("2580", anns, "STOP")
+	f.Add("<Message>\x00\u202e"+strings.Repeat("é", 1600), "+14155550000", "")
+	f.Fuzz(func(t *testing.T, body, from, opt string) {
+		d := newDesk(t, config(), scripted(), nil)
+		w := httptest.NewRecorder()
+		d.mux.ServeHTTP(w, request(public+phone.PathSMS, url.Values{
+			"AccountSid": {account}, "MessageSid": {"SM1"}, "From": {from}, "Body": {body}, "OptOutType": {opt},
+		}))
+		if w.Code >= 500 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if w.Code != 200 {
+			return
+		}
+		if a := parse(t, w); len(a.Message) > 1 || len(a.Message) == 1 && len([]rune(a.Message[0])) > 1600 {
+			t.Errorf("%s", a.raw)
+		}
+	})
+}

@@ -107,9 +107,23 @@ func (k *Call) Wait(ctx context.Context) error {
 	case <-k.done:
 		return k.err
 	case <-ctx.Done():
-		k.cancel()
+		k.carrier.mu.Lock()
+		if k.cancel != nil {
+			k.cancel()
+		}
+		k.carrier.mu.Unlock()
 		<-k.done
 		return errors.Join(ctx.Err(), k.err)
+	}
+}
+
+// Over waits for the end of the call, and leaves it going when the context ends.
+func (k *Call) Over(ctx context.Context) error {
+	select {
+	case <-k.done:
+		return k.err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
