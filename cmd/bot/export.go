@@ -16,8 +16,9 @@ func exportCommand(e *env) *cobra.Command {
 		Use:   "export alexa|dialogflow DIR",
 		Short: "Write what a voice platform needs to know of the catalogue",
 		Long: `Write into DIR what a voice platform needs to know of what can be said: for
-alexa a skill's package (manifest and interaction models), for dialogflow an agent to be zipped and
-restored. DIR is empty, new, or from an export before, whose files are replaced.`,
+alexa a skill's package (manifest and interaction models), for dialogflow an ES and a CX
+agent, also as the ZIP files to restore from. DIR is empty, new, or from an export
+before, whose files are replaced.`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			platform, dir := a[0], a[1]
@@ -30,7 +31,7 @@ restored. DIR is empty, new, or from an export before, whose files are replaced.
 			case "alexa":
 				files, _, err = export.Alexa(c, endpoint)
 			case "dialogflow":
-				files, err = export.Dialogflow(c)
+				files, err = export.DialogflowAgents(c)
 			default:
 				return fault.New(fault.Usage, "I can export to alexa and dialogflow, not to %s.", platform)
 			}

@@ -28,7 +28,7 @@ func TestExport(t *testing.T) {
 			t.Errorf("bot export %v: exit %d, said %q%q; want %d, %q", tt.args, status, out.String(), errOut.String(), tt.status, tt.says)
 		}
 	}
-	for _, f := range []string{"a/interactionModels/custom/en-US.json", "d/agent.json", "d/intents/scale_usersays_en.json", "d/entities/workload_entries_en.json"} {
+	for _, f := range []string{"a/interactionModels/custom/en-US.json", "d/agent.json", "d/intents/scale_usersays_en.json", "d/entities/workload_entries_en.json", "d/firstmate-es.zip", "d/firstmate-cx.zip", "d/cx/agent.json"} {
 		if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
 			t.Error(err)
 		}

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,6 +20,9 @@ const (
 	dialogflowEntities   = 250
 	dialogflowSynonyms   = 200 // of a value
 	dialogflowWebhook    = "https://firstmate.example.com/webhooks/dialogflow/es"
+	// By these events the agent calls again for what takes longer than it waits.
+	dialogflowWaitEvent = "FIRSTMATE_WAIT_"
+	dialogflowWaits     = 3
 )
 
 // The shapes below are those of an agent that Dialogflow ES exports.
@@ -114,18 +118,14 @@ type dfAgent struct {
 // Dialogflow returns the folder of a Dialogflow ES agent, to be zipped and
 // restored into a project. Every intent calls the webhook, which reads the
 // sentence itself and takes the agent's reading where it cannot.
-func Dialogflow(c *intents.Catalogue) (Files, error) {
-	a := dialogflow(c)
+func Dialogflow(c *intents.Catalogue) (Files, error) { return dialogflow(c).es() }
+
+func (a dfAgent) es() (Files, error) {
 	out := Files{}
-	put := func(name string, v any) error {
-		b, err := encode(v)
-		out[name] = b
-		return err
-	}
-	if err := put("package.json", map[string]string{"version": "1.0.0"}); err != nil {
+	if err := out.put("package.json", map[string]string{"version": "1.0.0"}); err != nil {
 		return nil, err
 	}
-	if err := put("agent.json", map[string]any{
+	if err := out.put("agent.json", map[string]any{
 		"description": "Talk to your Kubernetes cluster", "displayName": "firstmate", "language": "en", "supportedLanguages": []string{},
 		"defaultTimezone": "Etc/UTC", "isPrivate": true, "mlMinConfidence": 0.3, "enableOnePlatformApi": true, "onePlatformApiVersion": "v2",
 		"disableInteractionLogs": false, "disableStackdriverLogs": true, "analyzeQueryTextSentiment": false,
@@ -137,20 +137,20 @@ func Dialogflow(c *intents.Catalogue) (Files, error) {
 		return nil, err
 	}
 	for _, in := range a.intents {
-		if err := put("intents/"+in.Name+".json", in); err != nil {
+		if err := out.put("intents/"+in.Name+".json", in); err != nil {
 			return nil, err
 		}
 		if p := a.phrases[in.Name]; len(p) > 0 {
-			if err := put("intents/"+in.Name+"_usersays_en.json", p); err != nil {
+			if err := out.put("intents/"+in.Name+"_usersays_en.json", p); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, e := range a.entities {
-		if err := put("entities/"+e.Name+".json", e); err != nil {
+		if err := out.put("entities/"+e.Name+".json", e); err != nil {
 			return nil, err
 		}
-		if err := put("entities/"+e.Name+"_entries_en.json", e.entries); err != nil {
+		if err := out.put("entities/"+e.Name+"_entries_en.json", e.entries); err != nil {
 			return nil, err
 		}
 	}
@@ -191,6 +191,11 @@ func dialogflow(c *intents.Catalogue) dfAgent {
 	welcome := newIntent("Default Welcome Intent")
 	welcome.Responses[0].Action, welcome.Events = "input.welcome", []dfEvent{{"WELCOME"}}
 	a.intents = append(a.intents, fallback, welcome)
+	for n := 1; n <= dialogflowWaits; n++ {
+		wait := newIntent(fmt.Sprint("Wait ", n))
+		wait.Responses[0].Action, wait.Events = "firstmate.wait", []dfEvent{{fmt.Sprint(dialogflowWaitEvent, n)}}
+		a.intents = append(a.intents, wait)
+	}
 	a.entities = entities(c, ks, used)
 	return a
 }

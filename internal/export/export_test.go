@@ -79,7 +79,11 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for platform, files := range map[string]Files{"alexa": a, "dialogflow": d} {
+	cx, err := DialogflowCX(small(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for platform, files := range map[string]Files{"alexa": a, "dialogflow": d, "dialogflow-cx": cx} {
 		golden := filepath.Join("testdata", platform)
 		if *update {
 			if err := files.Write(golden); err != nil {
