@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -76,7 +77,7 @@ func (c AlexaConfig) check() error {
 	}
 	accounts, err := c.Account.accounts(nil)
 	if err == nil {
-		_, err = alexa.New(c.config(), nil, nil, nil, nil, accounts, nil, nil, nil, slog.New(slog.DiscardHandler))
+		_, err = alexa.New(c.config(), alexa.Parts{Accounts: accounts}, slog.New(slog.DiscardHandler))
 	}
 	return err
 }
@@ -93,7 +94,24 @@ func (a *app) alexa(c AlexaConfig, log *slog.Logger) (*alexa.Handler, error) {
 	}
 	meanings := sync.OnceValue(func() map[string]alexa.Meaning { return alexaMeanings(a.catalogue) })
 	go meanings() // takes seconds, which nobody should wait for who only starts
-	return alexa.New(c.config(), a.turns(), a.engine, a.catalogue, meanings, accounts, alexa.NewKeys(way, nil, time.Now), alexa.NewDirectives(way), time.Now, log)
+	return alexa.New(c.config(), alexa.Parts{
+		Engine: a.turns(), Later: a.engine, Words: a.catalogue, Meanings: meanings, Names: a.alexaNames, Accounts: accounts,
+		Keys: alexa.NewKeys(way, nil, time.Now), Directives: alexa.NewDirectives(way), Now: time.Now,
+	}, log)
+}
+
+// alexaNames are those of all clusters, the home namespace's first.
+func (a *app) alexaNames(context.Context) alexa.Names {
+	all, home := a.fleet.AllNames(), a.fleet.Namespace("")
+	var here, there []string
+	for _, w := range all.Workloads {
+		if w.Namespace == home {
+			here = append(here, w.Name)
+		} else {
+			there = append(there, w.Name)
+		}
+	}
+	return alexa.Names{Workloads: append(here, there...), Namespaces: all.Namespaces}
 }
 
 // alexaMeanings are those of the model that “bot export alexa” writes.

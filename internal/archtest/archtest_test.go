@@ -131,7 +131,7 @@ func house() map[string]room {
 		"internal/channel/alexa": {
 			ours:   append([]string{"internal/speech"}, channel...),
 			theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2", "golang.org/x/time/rate"},
-			tests:  append([]string{"internal/channel/alexa/alexatest", "internal/export", "internal/peers"}, channelTests...),
+			tests:  append([]string{"internal/channel/alexa/alexatest", "internal/export", "internal/peers", "internal/store"}, channelTests...),
 		},
 		"internal/channel/alexa/alexatest": {},
 		"internal/channel/terminal":        {ours: channel, theirs: []string{"golang.org/x/term"}, tests: append([]string{"internal/observability"}, channelTests...)},

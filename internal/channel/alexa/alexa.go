@@ -57,37 +57,41 @@ type wording interface {
 	Say(key string, data map[string]any) (intents.Say, error)
 }
 
-// Handler answers Alexa.
-type Handler struct {
-	cfg        Config
-	engine     responder
-	later      keeper
-	words      wording
-	meanings   func() map[string]Meaning
-	accounts   Accounts
-	keys       *Keys
-	directives *Directives
-	now        func() time.Time
-	log        *slog.Logger
-	stack      *webhook.Stack
+// Names are what may be said now: those that matter most first.
+type Names struct{ Workloads, Namespaces []string }
+
+// Parts is what the endpoint works with.
+type Parts struct {
+	Engine responder
+	Later  keeper
+	Words  wording
+	// Meanings are those of the interaction model that the skill was made from.
+	Meanings func() map[string]Meaning
+	// Names are told to Alexa when somebody begins to talk; nil for none.
+	Names      func(ctx context.Context) Names
+	Accounts   Accounts // nil without account linking
+	Keys       *Keys
+	Directives *Directives
+	Now        func() time.Time // the clock that requests are held against
 }
 
-// New returns the endpoint. meanings are those of the interaction model that the
-// skill was made from; accounts is nil without account linking; now is the clock
-// that the time of requests is held against.
-func New(cfg Config, engine responder, later keeper, words wording, meanings func() map[string]Meaning,
-	accounts Accounts, keys *Keys, directives *Directives, now func() time.Time, log *slog.Logger,
-) (*Handler, error) {
+// Handler answers Alexa.
+type Handler struct {
+	Parts
+	cfg   Config
+	log   *slog.Logger
+	stack *webhook.Stack
+}
+
+// New returns the endpoint.
+func New(cfg Config, parts Parts, log *slog.Logger) (*Handler, error) {
 	switch {
 	case !strings.HasPrefix(cfg.ApplicationID, "amzn1.ask.skill.") || !usable(cfg.ApplicationID):
 		return nil, fault.New(fault.Usage, "The application id of an Alexa skill is amzn1.ask.skill.…; the developer console shows it as the skill's id.")
-	case cfg.LinkRequired && accounts == nil:
+	case cfg.LinkRequired && parts.Accounts == nil:
 		return nil, fault.New(fault.Usage, "Accounts must be linked, and nobody can tell whose they are: name the issuer too.")
 	}
-	return &Handler{
-		cfg: cfg, engine: engine, later: later, words: words, meanings: meanings, accounts: accounts, keys: keys, directives: directives, now: now, log: log,
-		stack: webhook.New(log, webhook.Deadline(answerLimit+time.Second)),
-	}, nil
+	return &Handler{Parts: parts, cfg: cfg, log: log, stack: webhook.New(log, webhook.Deadline(answerLimit+time.Second))}, nil
 }
 
 // Routes registers the endpoint.
@@ -108,10 +112,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.keys.verify(r.Context(), s, body); err != nil {
+	if err := h.Keys.verify(r.Context(), s, body); err != nil {
 		return err
 	}
-	in, err := decode(body, h.cfg.ApplicationID, h.now())
+	in, err := decode(body, h.cfg.ApplicationID, h.Now())
 	if err != nil {
 		return err
 	}
@@ -154,7 +158,7 @@ func (h *Handler) answer(ctx context.Context, in request, begun time.Time) ([]by
 	}
 	text, meant := "hello", (*intents.Intent)(nil)
 	if in.kind == intent && !(in.fresh && in.name == "AMAZON.YesIntent") {
-		text, meant = understand(h.meanings(), in.name, in.slots)
+		text, meant = understand(h.Meanings(), in.name, in.slots)
 	} // a yes to what was read in a session before is none: what waits is read first
 	req := dialogue.Request{
 		DeliveryID: channel + ":" + in.id, Conversation: channel + ":" + in.user.ID,
@@ -164,7 +168,11 @@ func (h *Handler) answer(ctx context.Context, in request, begun time.Time) ([]by
 	if !ok {
 		return h.say("alexa.still")
 	}
-	return h.render(in, reply)
+	var names Names
+	if h.Names != nil && (in.fresh || in.kind == launch) {
+		names = h.Names(ctx)
+	}
+	return h.render(in, reply, names)
 }
 
 // leaves reports a no to "anything else?".
@@ -179,7 +187,7 @@ func (h *Handler) turn(ctx context.Context, in request, req dialogue.Request, be
 	done := make(chan dialogue.Reply, 1)
 	go func() {
 		defer cancel()
-		done <- h.engine.Respond(work, req)
+		done <- h.Engine.Respond(work, req)
 	}()
 	moment := time.NewTimer(momentAfter - time.Since(begun))
 	defer moment.Stop()
@@ -204,9 +212,9 @@ func (h *Handler) moment(ctx context.Context, in request) {
 	if in.token == "" {
 		return
 	}
-	w, err := h.words.Say("alexa.moment", nil)
+	w, err := h.Words.Say("alexa.moment", nil)
 	if err == nil {
-		err = h.directives.speak(ctx, in, w.Speech)
+		err = h.Directives.speak(ctx, in, w.Speech)
 	}
 	if err != nil {
 		h.log.WarnContext(ctx, "progressive response", "err", err)
@@ -220,14 +228,14 @@ func (h *Handler) keep(ctx context.Context, req dialogue.Request, done <-chan di
 		return // its words are given once, and nobody listens
 	}
 	ev := dialogue.Event{Kind: dialogue.EventOutcome, Action: req.DeliveryID, Reply: r}
-	if err := h.later.Push(ctx, req.Conversation, ev, nil); err != nil {
+	if err := h.Later.Push(ctx, req.Conversation, ev, nil); err != nil {
 		h.log.ErrorContext(ctx, "late answer not kept", "conversation", req.Conversation, "err", err)
 	}
 }
 
 // say is an answer of this channel's own, after which the session is over.
 func (h *Handler) say(key string) ([]byte, error) {
-	w, err := h.words.Say(key, nil)
+	w, err := h.Words.Say(key, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +244,7 @@ func (h *Handler) say(key string) ([]byte, error) {
 
 // link asks for an account.
 func (h *Handler) link(key string) ([]byte, error) {
-	w, err := h.words.Say(key, nil)
+	w, err := h.Words.Say(key, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -245,8 +253,8 @@ func (h *Handler) link(key string) ([]byte, error) {
 
 // render makes an answer of a reply. The session stays open while something is
 // asked; where the skill was opened to talk, it is asked for what else there is.
-func (h *Handler) render(in request, r dialogue.Reply) ([]byte, error) {
-	a := answer{speech: r.Speech, text: forTheEye(r), known: attributes{Talk: in.known.Talk || in.kind == launch}}
+func (h *Handler) render(in request, r dialogue.Reply, names Names) ([]byte, error) {
+	a := answer{names: names, speech: r.Speech, text: forTheEye(r), known: attributes{Talk: in.known.Talk || in.kind == launch}}
 	if a.speech == "" {
 		a.speech = r.Text
 	}
@@ -273,7 +281,7 @@ func (h *Handler) render(in request, r dialogue.Reply) ([]byte, error) {
 	if key == "" {
 		return a.render()
 	}
-	w, err := h.words.Say(key, nil)
+	w, err := h.Words.Say(key, nil)
 	if err != nil {
 		return nil, err
 	}

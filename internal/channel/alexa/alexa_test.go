@@ -73,7 +73,8 @@ func (k *kept) all() []dialogue.Event {
 type skill struct {
 	cfg      Config
 	engine   responder
-	later    *kept
+	keeper   keeper
+	names    func(context.Context) Names
 	accounts Accounts
 	now      func() time.Time
 	amazon   *alexatest.Amazon
@@ -91,11 +92,13 @@ func (s *skill) handler(t testing.TB) http.Handler {
 	if s.amazon == nil {
 		s.amazon = amazon()
 	}
-	if s.later == nil {
-		s.later = &kept{}
+	if s.keeper == nil {
+		s.keeper = &kept{}
 	}
-	h, err := New(s.cfg, s.engine, s.later, english(), meanings, s.accounts, NewKeys(s.amazon, s.amazon.Roots, s.now), NewDirectives(s.amazon), s.now,
-		slog.New(slog.NewTextHandler(&s.log, nil)))
+	h, err := New(s.cfg, Parts{
+		Engine: s.engine, Later: s.keeper, Words: english(), Meanings: meanings, Names: s.names, Accounts: s.accounts,
+		Keys: NewKeys(s.amazon, s.amazon.Roots, s.now), Directives: NewDirectives(s.amazon), Now: s.now,
+	}, slog.New(slog.NewTextHandler(&s.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -429,7 +432,7 @@ func TestACardShowsWhatTheEyeNeeds(t *testing.T) {
 
 func TestConfiguration(t *testing.T) {
 	for name, cfg := range map[string]Config{"no skill": {}, "odd": {ApplicationID: "skill"}, "blanks": {ApplicationID: "amzn1.ask.skill.a b"}, "no accounts": {ApplicationID: alexatest.ApplicationID, LinkRequired: true}} {
-		if _, err := New(cfg, nil, nil, nil, nil, nil, nil, nil, nil, slog.New(slog.DiscardHandler)); fault.KindOf(err) != fault.Usage {
+		if _, err := New(cfg, Parts{}, slog.New(slog.DiscardHandler)); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -546,6 +546,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add(alexatest.Said{Intent: "scale", Slots: map[string]string{"targets": "web", "replicas": "5"}, Person: "p1"}.Body())
 	f.Add(alexatest.Said{Type: "LaunchRequest", New: true}.Body())
 	now := time.Now()
+	few := map[string]Meaning{"scale": {Intent: "scale", Types: map[string]string{"replicas": "less"}, Samples: []string{"scale {targets} to {replicas}", "scale {targets}"}}}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		in, err := decode(body, alexatest.ApplicationID, now)
 		if err != nil {
@@ -559,7 +560,7 @@ func FuzzRequest(f *testing.F) {
 				t.Errorf("slot %q", v)
 			}
 		}
-		understand(meanings(), in.name, in.slots)
+		understand(few, in.name, in.slots)
 	})
 }
 

@@ -139,8 +139,8 @@ func (h *Handler) speaker(ctx context.Context, in request) (access.Speaker, erro
 		token = in.person.Token // another voice is not the owner of the account
 	}
 	switch {
-	case h.accounts != nil && token != "":
-		id, err := h.accounts.Owner(ctx, token)
+	case h.Accounts != nil && token != "":
+		id, err := h.Accounts.Owner(ctx, token)
 		if err != nil {
 			return access.Speaker{}, err
 		}

@@ -27,7 +27,7 @@ type response struct {
 		OutputSpeech     *outputSpeech `json:"outputSpeech,omitempty"`
 		Card             *card         `json:"card,omitempty"`
 		Reprompt         *reprompt     `json:"reprompt,omitempty"`
-		Directives       []directive   `json:"directives,omitempty"`
+		Directives       []any         `json:"directives,omitempty"`
 		ShouldEndSession *bool         `json:"shouldEndSession,omitempty"`
 	} `json:"response"`
 }
@@ -74,6 +74,7 @@ type answer struct {
 	link     bool   // a card that asks for an account
 	elicit   bool   // the next words are wanted as they are said
 	known    attributes
+	names    Names // to be told to Alexa
 }
 
 // quiet is the answer to what takes none.
@@ -100,14 +101,17 @@ func (a answer) render() ([]byte, error) {
 	out.Version = "1.0"
 	end := !open
 	out.Response.ShouldEndSession = &end
+	if d, ok := entities(a.names); ok {
+		out.Response.Directives = append(out.Response.Directives, d)
+	}
 	if open {
 		out.SessionAttributes = &a.known
 		out.Response.Reprompt = &reprompt{outputSpeech{"SSML", spoken(asked, maxSpeech/4)}}
 		if a.elicit {
-			out.Response.Directives = []directive{{
+			out.Response.Directives = append(out.Response.Directives, directive{
 				Type: "Dialog.ElicitSlot", SlotToElicit: anythingSlot,
 				UpdatedIntent: updatedIntent{anything, "NONE", map[string]updatedSlot{anythingSlot: {anythingSlot, "NONE"}}},
-			}}
+			})
 		}
 	}
 	if a.link {
@@ -147,9 +151,21 @@ func encode(out response) ([]byte, error) {
 	return b, nil
 }
 
-// spoken is text as SSML, escaped.
+// spoken is text as SSML, escaped. What is far too long is cut before it is put
+// for the ear, which takes its time for each sentence.
 func spoken(text string, limit int) string {
-	return speech.Say(clean(text), speech.Limits{Characters: limit}).SSML
+	text = clean(text)
+	if utf8.RuneCountInString(text) > limit {
+		asked := lastQuestion(text)
+		text = string([]rune(text)[:limit])
+		if i := strings.LastIndexAny(text, ".!?\n"); i > limit/2 {
+			text = text[:i+1]
+		}
+		if len(asked) < limit/2 {
+			text += " " + asked
+		}
+	}
+	return speech.Say(text, speech.Limits{Characters: limit}).SSML
 }
 
 // lastQuestion is the question that a text ends with, "" where it ends otherwise.

@@ -45,7 +45,7 @@ func TestAlexaNeverWaitsTooLong(t *testing.T) {
 				})
 				later := &kept{}
 				// The bubble's time is not that of the certificates.
-				s := &skill{engine: e, later: later, amazon: server, now: certified(server)}
+				s := &skill{engine: e, keeper: later, amazon: server, now: certified(server)}
 				h := s.handler(t)
 				body := alexatest.Said{Intent: "diagnose", At: s.now(), Endpoint: tt.endpoint}.Body()
 				r := httptest.NewRequest(http.MethodPost, Path, strings.NewReader(string(body)))
