@@ -28,12 +28,14 @@ const terminalPatience = 10 * time.Second
 // app is the parts of firstmate, put together. It is the only place that knows
 // a Writer, and hands it to the ledger alone.
 type app struct {
-	engine *dialogue.Engine
-	eyes   eyes
-	ledger *action.Ledger
-	fleet  *kube.Fleet
-	store  *store.Store
-	crew   *skill.Crew
+	reader    compiling // of sentences
+	listening listening // to recordings
+	engine    *dialogue.Engine
+	eyes      eyes
+	ledger    *action.Ledger
+	fleet     *kube.Fleet
+	store     *store.Store
+	crew      *skill.Crew
 	// investigation is how the crew finds causes.
 	investigation skill.Investigation
 	catalogue     *intents.Catalogue
@@ -169,7 +171,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)
 	}
-	a := &app{engine: engine, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts}
+	a := &app{engine: engine, reader: recognizer, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts}
 	if a.desk, a.rings = desk, !opt.terminal; desk != nil {
 		desk.Speak(a.turns(), engine)
 	}

@@ -46,6 +46,7 @@ type Config struct {
 	Observability ObservabilityConfig `yaml:"observability"`
 	Alerts        AlertsConfig        `yaml:"alerts"`
 	Diagnosis     DiagnosisConfig     `yaml:"diagnosis"`
+	Speech        SpeechConfig        `yaml:"speech"`
 	Log           LogConfig           `yaml:"log"`
 }
 
@@ -125,6 +126,7 @@ func defaults() Config {
 		Rollouts:      rolloutsDefaults(),
 		Nodes:         NodesConfig{DrainFor: action.DrainLife},
 		Misses:        MissesConfig{Keep: true, Max: 1000},
+		Speech:        speechDefaults(),
 		Log:           LogConfig{Level: "info", Format: "text"},
 	}
 }
@@ -381,6 +383,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Alerts.check(); err != nil {
+		return err
+	}
+	if err := c.Speech.check(); err != nil {
 		return err
 	}
 	if err := c.Alexa.check(); err != nil {

@@ -104,6 +104,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 	d.clusters(ctx, c)
 	d.backends(ctx, c.Observability)
 	d.channels(ctx, c)
+	d.speech(ctx, c.Speech)
 	d.phone(ctx, c, access.NewGuard(c.people(), rules, keep))
 	d.onCall(ctx, c, access.NewGuard(c.people(), rules, keep))
 }

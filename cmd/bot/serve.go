@@ -17,6 +17,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/channel/dialogflow"
 	"github.com/firstmate-ops/firstmate/internal/channel/web"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 )
 
 const (
@@ -71,6 +72,12 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	}
 	a.compiled()
 	debug.FreeOSMemory() // what it took to compile the catalogue is not needed again
+	heard, err := c.Speech.listening(a.catalogue, a.reader, log)
+	if err != nil {
+		return errors.Join(err, a.store.Close())
+	}
+	defer func() { err = errors.Join(err, heard.close()) }()
+	a.listening = heard
 	secure, err := c.TLS.server()
 	if err != nil {
 		return errors.Join(err, a.store.Close())
@@ -134,7 +141,13 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 	channels := http.NewServeMux()
 	switch {
 	case c.Web.Token != "" || loopback(at):
-		web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.AllowedHosts}, a.turns(), log).Routes(channels)
+		s := web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.AllowedHosts}, a.turns(), log)
+		if a.listening.ears != nil {
+			s.Listen(a.listening.ears, func(context.Context) speech.Hints {
+				return spokenNames(a.fleet, a.fleet.Namespace(""), c.Access.ReadsAsPerson)
+			})
+		}
+		s.Routes(channels)
 	default:
 		log.Warn("the HTTP API and the web console are off: set web.token to open them beyond loopback")
 	}

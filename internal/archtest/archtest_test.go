@@ -39,6 +39,7 @@ func house() map[string]room {
 	return map[string]room{
 		"cmd/bot": {
 			ours: []string{
+				"internal/speech", "internal/speech/offline", "internal/speech/openai",
 				"internal/observability/alertmanager", "internal/observability/sentry", "internal/observability/traces", "internal/silencer", "internal/channel/alerts",
 				"internal/observability/alertmanager", "internal/silencer",
 				"internal/channel/phone",
@@ -123,7 +124,8 @@ func house() map[string]room {
 		},
 		"internal/misses":              {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
 		"internal/recorder":            {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
-		"internal/speech":              {},
+		"internal/speech":              {ours: []string{"internal/fault"}},
+		"internal/speech/openai":       {ours: []string{"internal/fault", "internal/speech"}, theirs: []string{"github.com/sashabaranov/go-openai"}},
 		"internal/speech/offline":      {ours: []string{"intents", "internal/fault", "internal/speech"}},
 		"internal/export":              {ours: []string{"intents", "internal/fault"}, tests: []string{"internal/peers"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
@@ -135,7 +137,7 @@ func house() map[string]room {
 		},
 		"internal/channel/alexa/alexatest": {},
 		"internal/channel/terminal":        {ours: channel, theirs: []string{"golang.org/x/term"}, tests: append([]string{"internal/observability"}, channelTests...)},
-		"internal/channel/web":             {ours: append([]string{"internal/observability", "internal/observability/chart"}, channel...), tests: channelTests},
+		"internal/channel/web":             {ours: append([]string{"internal/speech", "internal/observability", "internal/observability/chart"}, channel...), tests: channelTests},
 		"internal/sandboxtest":             {},
 		"internal/archtest":                {tests: []string{"internal/sandboxtest", "internal/skill"}},
 		"deploy":                           {},

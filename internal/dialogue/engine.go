@@ -247,6 +247,9 @@ func (e *Engine) remind(t *Turn, r Reply, pending string) (Reply, error) {
 
 // answer finds out what is wanted and lets its handler do it.
 func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
+	if r, done, err := e.unsure(t); done || err != nil {
+		return r, err
+	}
 	if t.Request.Confirm != "" {
 		t.Intent = intents.Intent{Name: "confirm", Slots: intents.Slots{}}
 		return e.handle(ctx, t)

@@ -67,6 +67,9 @@ type Session struct {
 	TakesPIN bool      `json:"takes_pin,omitempty"`
 	WantsPIN bool      `json:"wants_pin,omitempty"`
 	Question *Question `json:"question,omitempty"`
+	// Misheard is what somebody may have said, which they were asked about.
+	Misheard   string `json:"misheard,omitempty"`
+	MisheardBy string `json:"misheard_by,omitempty"`
 	// LastWrite is the last intent that proposed a change, LastRead the last
 	// that asked about something: what an amendment amends. ReadLast is whether
 	// the reading was the later one.

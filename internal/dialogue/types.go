@@ -22,6 +22,9 @@ type Request struct {
 	Conversation string // opaque; one conversation is handled in order
 	Speaker      access.Speaker
 	Text         string
+	// Unsure marks a text that was not heard well: it is asked about, and nothing
+	// is done.
+	Unsure bool
 	// Intent is what the platform itself recognised; used only where the
 	// recogniser does not understand Text.
 	Intent *intents.Intent

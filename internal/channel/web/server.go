@@ -20,6 +20,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability/chart"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/webhook"
 )
 
@@ -60,6 +61,8 @@ type Server struct {
 	painter *chart.Painter
 	drawing chan struct{} // those in flight
 	charts  *webhook.Stack
+	ears    speech.Recognizer // nil where nothing can listen
+	hints   func(ctx context.Context) speech.Hints
 }
 
 // NewServer returns the API. Streams of events end when stop does, so that
@@ -71,7 +74,7 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 		speaker: access.NewSpeaker("web", "local", access.Loopback),
 		api:     []webhook.Verifier{host, origin},
 		page:    []webhook.Verifier{host},
-		turns:   webhook.New(log),
+		turns:   webhook.New(log, webhook.MaxBody(maxRecording+webhook.DefaultMaxBody)),
 		streams: webhook.New(log, webhook.Deadline(0)),
 		stop:    stop,
 		painter: chart.NewPainter(),
@@ -152,17 +155,24 @@ func CheckConversation(id string) error {
 }
 
 func (s *Server) turn(w http.ResponseWriter, r *http.Request) error {
-	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
-		return err
-	}
-	var in turnRequest
-	if err := webhook.ReadJSON(r, &in); err != nil {
+	in, recording, err := s.read(w, r)
+	if err != nil {
 		return err
 	}
 	if in.Conversation == "" {
 		in.Conversation = "web-" + strings.ToLower(rand.Text())
 	}
-	if err := in.check(); err != nil {
+	var heard speech.Heard
+	if recording != nil {
+		if err := CheckConversation(in.Conversation); err != nil {
+			return err
+		}
+		if heard, err = s.listened(r.Context(), *recording); err != nil {
+			return err
+		}
+		in.Text = heard.Text
+	}
+	if err := in.check(); err != nil && (recording == nil || in.Text != "") {
 		return err
 	}
 	req := dialogue.Request{Conversation: in.Conversation, Speaker: s.speaker, Text: in.Text, Confirm: in.Confirm}
@@ -173,7 +183,29 @@ func (s *Server) turn(w http.ResponseWriter, r *http.Request) error {
 		req.DeliveryID = "web:" + in.Conversation + ":" + key
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if recording != nil {
+		req.Unsure = !heard.Sure()
+		return webhook.WriteJSON(w, http.StatusOK, heardReply{s.engine.Respond(r.Context(), req), heard.Text})
+	}
 	return webhook.WriteJSON(w, http.StatusOK, s.engine.Respond(r.Context(), req))
+}
+
+// read reads a turn, which is JSON, or a recording with the fields of one.
+func (s *Server) read(w http.ResponseWriter, r *http.Request) (turnRequest, *speech.Audio, error) {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && t == "multipart/form-data" {
+		if s.ears == nil {
+			return turnRequest{}, nil, deaf()
+		}
+		in, a, err := s.recorded(r)
+		return in, &a, err
+	}
+	var in turnRequest
+	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
+		return in, nil, err
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, webhook.DefaultMaxBody)
+	err := webhook.ReadJSON(r, &in)
+	return in, nil, err
 }
 
 // check says what is wrong with a turn.
@@ -198,7 +230,7 @@ func checkContentType(header string) error {
 	case err == nil && t == "application/json":
 		return nil
 	case strings.HasPrefix(t, "multipart/") || strings.HasPrefix(t, "audio/"):
-		return webhook.WithStatus(http.StatusUnsupportedMediaType, fault.New(fault.Usage, "I cannot listen to audio yet. Send the sentence as application/json."))
+		return webhook.WithStatus(http.StatusUnsupportedMediaType, fault.New(fault.Usage, "Send audio as the field audio of multipart/form-data, or the sentence as application/json."))
 	}
 	return webhook.WithStatus(http.StatusUnsupportedMediaType, fault.New(fault.Usage, "Send the turn as application/json."))
 }
