@@ -69,7 +69,6 @@ type Call struct {
 
 	carrier *Carrier
 	cancel  context.CancelFunc
-	url     string
 	status  string
 	said    []Said
 	err     error
