@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,6 +106,7 @@ func (c *Client) find(ctx context.Context, t observability.Target, metric observ
 	}
 	var options []option
 	wanted := map[string][]string{} // names, by scope
+	ways := map[string][]matcher{}  // how a scope is put
 	for _, f := range c.families {
 		if f.Metric != metric || f.Of != of {
 			continue
@@ -128,8 +130,10 @@ func (c *Client) find(ctx context.Context, t observability.Target, metric observ
 			}
 			options = append(options, option{f, scope})
 			wanted[scope] = slices.Collect(maps.Keys(names)) // one question for all metrics of a workload
+			ways[scope] = ms
 		}
 	}
+	c.prune(ctx, wanted, ways, t, names, w, extra...)
 	there, err := c.names(ctx, wanted, w)
 	var partial *backend.Partial
 	switch {
@@ -154,6 +158,57 @@ func (c *Client) find(ctx context.Context, t observability.Target, metric observ
 		}
 	}
 	return found, looked, warnings, nil
+}
+
+// prune drops the scopes in which nothing can be, by the values that their last
+// label has at all: that is asked once for all workloads of a namespace, and the
+// names in a scope for each. Most of the ways to name a workload are of no use in
+// a given Prometheus.
+func (c *Client) prune(ctx context.Context, wanted map[string][]string, ways map[string][]matcher, t observability.Target, names map[string]bool, w observability.Window, extra ...matcher) {
+	if t.Name == "" || len(wanted) < 3 {
+		return
+	}
+	name := `__name__=~` + strconv.Quote(strings.Join(slices.Sorted(maps.Keys(names)), "|"))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, scope := range slices.Sorted(maps.Keys(wanted)) {
+		ms := ways[scope]
+		last := ms[len(ms)-1]
+		if slices.Contains(labels("pod"), strings.TrimPrefix(last.label, "exported_")) {
+			continue // of which there are very many, and one of the two is there
+		}
+		wg.Go(func() {
+			around, _ := render(ms[:len(ms)-1], t, extra...)
+			rendered, _ := render([]matcher{last}, t)
+			own := matcherForm.FindStringSubmatch(rendered)
+			if own == nil || own[2] != "=" && own[2] != "=~" {
+				return
+			}
+			value, err := strconv.Unquote(own[3])
+			if err != nil {
+				return
+			}
+			if own[2] == "=" {
+				value = regexp.QuoteMeta(value)
+			}
+			is, err := regexp.Compile("^(?:" + value + ")$")
+			if err != nil {
+				return
+			}
+			match := "{" + strings.Trim(name+","+around, ",") + "}"
+			there, err := c.cached(ctx, "values "+own[1]+match, w, func(ctx context.Context) ([]string, error) {
+				v, _, _, err := c.api.LabelValues(ctx, own[1], []string{match}, w.From, w.To)
+				return texts(v), err
+			})
+			if err != nil || slices.ContainsFunc(there, is.MatchString) {
+				return // where it cannot be asked, the names in it cannot either, which is told
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			delete(wanted, scope)
+		})
+	}
+	wg.Wait()
 }
 
 // anything is which of the names of all families, and which labels, there are at
