@@ -56,7 +56,7 @@ func TestRepliesAndCodeAgree(t *testing.T) {
 	keys := c.ReplyKeys()
 	for _, k := range keys {
 		put := slices.ContainsFunc(literals, func(l string) bool { return strings.HasSuffix(l, ".") && strings.HasPrefix(k, l) }) // together
-		common := k // a verb may have a wording of its own for what is said of all
+		common := k                                                                                                               // a verb may have a wording of its own for what is said of all
 		if i := strings.LastIndex(k, "."); slices.Contains(kube.Verbs(), kube.Verb(k[i+1:])) {
 			common = k[:i]
 		}
