@@ -97,12 +97,11 @@ func (c SpeechConfig) listening(catalogue *intents.Catalogue, r interface {
 // spokenNames are the names that may be said, those of the home namespace first.
 // Where everybody has names of their own, there are none: to be asked "did you say"
 // one would give it away.
-func spokenNames(fleet *kube.Fleet, home string, own bool) speech.Hints {
+func spokenNames(n kube.Names, home string, own bool) speech.Hints {
 	var h speech.Hints
 	if own {
 		return h
 	}
-	n := fleet.AllNames()
 	for _, first := range []bool{true, false} {
 		for _, w := range n.Workloads {
 			if (w.Namespace == home) == first && !slices.Contains(h.Names, w.Name) {

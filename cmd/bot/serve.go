@@ -144,7 +144,7 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		s := web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.AllowedHosts}, a.turns(), log)
 		if a.listening.ears != nil {
 			s.Listen(a.listening.ears, func(context.Context) speech.Hints {
-				return spokenNames(a.fleet, a.fleet.Namespace(""), c.Access.ReadsAsPerson)
+				return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson)
 			})
 		}
 		s.Routes(channels)

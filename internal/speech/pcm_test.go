@@ -88,3 +88,12 @@ func FuzzParseWAV(f *testing.F) {
 		}
 	})
 }
+
+func TestTelephone(t *testing.T) {
+	for hertz, kept := range map[float64]bool{100: false, 1000: true, 3000: true, 5000: false} {
+		in := tone(16000, hertz, 0.5)
+		if share := loudness(in.Telephone()) / loudness(in); kept && (share < 0.9 || share > 1.1) || !kept && share > 0.1 {
+			t.Errorf("%v Hz: %.3f of it is left", hertz, share)
+		}
+	}
+}
