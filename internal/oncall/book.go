@@ -70,6 +70,7 @@ type Incident struct {
 	Turns    []schedule.Turn   `json:"turns,omitempty"` // whose turn it is, in order
 	Turn     int               `json:"turn"`
 	Calls    []Call            `json:"calls,omitempty"`
+	Refs     int               `json:"refs"`           // of calls so far
 	Line     []Moment          `json:"line,omitempty"` // the time-line
 	By       string            `json:"by,omitempty"`   // who took it
 	Action   string            `json:"action,omitempty"`
@@ -82,7 +83,7 @@ type Incident struct {
 
 // Finding is what the diagnosis found, as far as the machine needs it.
 type Finding struct {
-	Cause string `json:"cause,omitempty"` // rule and what is at fault: two alerts of one are one incident
+	Cause string `json:"cause,omitempty"` // what is at fault: two alerts of one are one incident
 	Said  string `json:"said,omitempty"`  // in a sentence
 	Gauge Gauge  `json:"gauge,omitzero"`
 }

@@ -33,7 +33,7 @@ const usualErrors = 0.005
 func found(k diagnosis.Case, v diagnosis.Verdict, said string) Finding {
 	f := Finding{Said: said}
 	if len(v.Causes) > 0 && v.Causes[0].Sure != diagnosis.Perhaps {
-		f.Cause = v.Causes[0].Rule + " " + v.Causes[0].About.String()
+		f.Cause = v.Causes[0].About.String()
 	}
 	for _, e := range v.Shows {
 		if e.Value == nil || e.Before == nil || *e.Value <= *e.Before || e.About.Name != k.Request.Target.Name {

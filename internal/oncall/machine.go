@@ -89,7 +89,7 @@ func (b *Book) due(in *Incident, now time.Time, p Policy) []task {
 	case Quiet, Ready:
 		return b.ring(in, now, p)
 	case Asking:
-		return in.place(now)
+		return b.place(in, now)
 	case Ringing:
 		c := *in.last()
 		return append([]task{{do: doHangUp, incident: in.ID, call: c}}, b.ended(c.Ref, "no-answer", now)...)
@@ -148,13 +148,8 @@ func (b *Book) ring(in *Incident, now time.Time, p Policy) []task {
 		return in.unreached(now)
 	}
 	turn := in.Turns[in.Turn]
-	if other, c := b.find(func(c Call) bool { return c.open() && c.Phone == turn.Contact.Phone }); other != nil {
-		// They are on the telephone with us: they are told there, and rung after it.
-		in.Due = now.Add(engagedEvery)
-		a := in.First()
-		return []task{{do: doPush, incident: in.ID + "/beside", call: *c, words: "oncall.beside", data: map[string]string{"Alert": a.Name, "Target": a.Target.Name}}}
-	}
-	ref := in.ID + "-" + strconv.Itoa(len(in.Calls)+1)
+	in.Refs++
+	ref := in.ID + "-" + strconv.Itoa(in.Refs)
 	in.Calls = append(in.Calls, Call{Ref: ref, Person: turn.Contact.Person, Phone: turn.Contact.Phone, Conversation: "oncall-" + ref, Begun: now})
 	in.State, in.Due = Asking, now.Add(askLimit)
 	return []task{{do: doAsk, incident: in.ID, call: *in.last(), contact: turn.Contact}}
@@ -176,9 +171,23 @@ func (in *Incident) unreached(now time.Time) []task {
 	return out
 }
 
-// place has the telephone rung.
-func (in *Incident) place(now time.Time) []task {
+// stale is how old what was found out may be when it rings: what a diagnosis
+// offers waits for a yes for two minutes.
+const stale = time.Minute
+
+// place has the telephone rung, once whoever is to be rung is not on it with us.
+func (b *Book) place(in *Incident, now time.Time) []task {
 	c := in.last()
+	if other, on := b.find(func(o Call) bool { return o.open() && o.Phone == c.Phone }); other != nil {
+		in.Due = now.Add(engagedEvery)
+		a := in.First()
+		return []task{{do: doPush, incident: in.ID + "/beside", call: *on, words: "oncall.beside", data: map[string]string{"Alert": a.Name, "Target": a.Target.Name}}}
+	}
+	if now.Sub(c.Begun) > stale {
+		in.Calls = in.Calls[:len(in.Calls)-1]
+		in.State, in.Due = Ready, now
+		return nil
+	}
 	c.Placed = now
 	in.State, in.Due = Ringing, now.Add(ringLimit)
 	in.note(now, lineRing, map[string]string{"Person": c.Person})
@@ -204,7 +213,7 @@ func (b *Book) asked(ref string, opening *dialogue.Reply, f Finding, now time.Ti
 			return b.merge(in, o, now)
 		}
 	}
-	return in.place(now)
+	return b.place(in, now)
 }
 
 // merge makes one incident part of another: they have one cause.

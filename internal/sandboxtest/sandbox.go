@@ -26,7 +26,8 @@ const readyLimit = 2 * time.Minute
 
 // Sandbox is a running control plane.
 type Sandbox struct {
-	Kubeconfig string // of a cluster administrator; its namespace is shop
+	Kubeconfig string   // of a cluster administrator; its namespace is shop
+	Env        []string // where its servers are, as lines for the environment
 	binary     string
 	cmd        *exec.Cmd
 	stdin      io.Closer
@@ -87,6 +88,8 @@ func start(args ...string) (*Sandbox, error) {
 		for sc.Scan() {
 			if v, ok := strings.CutPrefix(sc.Text(), "KUBECONFIG="); ok {
 				s.Kubeconfig = v
+			} else if name, _, ok := strings.Cut(sc.Text(), "="); ok && strings.HasSuffix(name, "_URL") {
+				s.Env = append(s.Env, sc.Text())
 			}
 			if sc.Text() == "READY" {
 				ready <- true

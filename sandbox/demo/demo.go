@@ -61,7 +61,9 @@ type demo struct {
 	options  options
 	programs programs
 
-	sandbox, bot *process
+	sandbox, bot, carrier *process
+	// carrierURL is where the carrier of a story is, voice how it speaks.
+	carrierURL, voice string
 	// dir is for the assistant's files: in the sandbox's folder, so that they go
 	// (or stay) with it.
 	dir        string
@@ -83,7 +85,7 @@ func (d *demo) start(ctx context.Context) error {
 	return nil
 }
 
-// announce prints a line for programs; in a chat there are none that listen.
+// announce prints a line for programs; in a chat and a story there are none that listen.
 func (d *demo) announce(line string) {
 	if d.options.headless {
 		fmt.Println(line)
@@ -142,7 +144,17 @@ func (d *demo) startBot(ctx context.Context) error {
 		return err
 	}
 	password := rand.Text()
-	if err := os.WriteFile(d.configFile(), fmt.Appendf(nil, config, d.dir, password), 0o600); err != nil {
+	text, listen := fmt.Sprintf(config, d.dir, password), "127.0.0.1:0"
+	if d.options.story != "" {
+		if err := d.startCarrier(ctx); err != nil {
+			return err
+		}
+		var err error
+		if text, listen, err = d.nightly(text); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(d.configFile(), []byte(text), 0o600); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -151,7 +163,7 @@ func (d *demo) startBot(ctx context.Context) error {
 	}
 	defer log.Close()
 
-	cmd := exec.Command(d.programs.bot, d.botArgs("127.0.0.1:0")...)
+	cmd := exec.Command(d.programs.bot, d.botArgs(listen)...)
 	cmd.Env = slices.Concat(os.Environ(), []string{"KUBECONFIG=" + d.kubeconfig}, d.env)
 	cmd.Stderr = log
 	detach(cmd)
@@ -274,7 +286,7 @@ func (d *demo) stop() {
 		*process
 		patience time.Duration
 		name     string
-	}{{d.bot, botStop, "the assistant"}, {d.sandbox, sandboxStop, "the sandbox"}} {
+	}{{d.carrier, botStop, "the carrier"}, {d.bot, botStop, "the assistant"}, {d.sandbox, sandboxStop, "the sandbox"}} {
 		if p.process == nil {
 			continue
 		}

@@ -14,6 +14,7 @@
 //
 // With --fault NAME something is wrong in the shop from the start; several may be.
 // With --fault-ago 10m that began ten minutes before.
+// With --story=3am it tells the story of the call at three in the morning, and ends.
 // With --bare there are only the cluster and the assistant.
 //
 // FIRSTMATE_BOT=<path> starts that program as the assistant instead of building
@@ -49,6 +50,8 @@ type options struct {
 	dir      string
 	bare     bool
 	faults   []string
+	story    string // one of stories; "" is none
+	spoken   string // the folder for what is spoken in it
 	// sandbox are flags that are the sandbox's alone.
 	sandbox []string
 	// patience is what the sandbox's start may take more because of them.
@@ -86,6 +89,8 @@ func parse(args []string) (options, error) {
 		o.faults = append(o.faults, name)
 		return nil
 	})
+	fs.StringVar(&o.story, "story", "", "tell a `story` and end: 3am, the call at three in the morning")
+	fs.StringVar(&o.spoken, "spoken", "", "the `folder` for what is spoken in a story (default: firstmate-3am in the folder for temporary files)")
 	for name, about := range map[string]string{
 		"fault-ago":  "have the faults begin that `long` ago",
 		"history":    "how `long` ago the shop's metrics and lines begin (24h)",
@@ -109,6 +114,17 @@ func parse(args []string) (options, error) {
 	if fs.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "demo: unexpected argument %q\n", fs.Arg(0))
 		return o, errUsage
+	}
+	if o.story != "" {
+		switch fault := stories()[o.story]; {
+		case fault == "":
+			fmt.Fprintf(os.Stderr, "demo: there is no story %q; there is 3am\n", o.story)
+			return o, errUsage
+		case o.bare || o.headless:
+			fmt.Fprintln(os.Stderr, "demo: a story needs Prometheus and Alertmanager, and a terminal: not with --bare or --headless")
+			return o, errUsage
+		}
+		o.sandbox = append([]string{"--history", "20m"}, o.sandbox...) // a newcomer does not wait for a whole day to be written
 	}
 	return o, nil
 }
@@ -139,12 +155,19 @@ func run(o options) error {
 	if o.headless {
 		return d.wait(ctx)
 	}
+	if o.story != "" {
+		if err := d.story(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		return nil
+	}
 	return d.chat(ctx)
 }
 
 // programs are the paths of what the demo starts.
 type programs struct {
 	sandbox, bot string
+	carrier      string // of a story
 	// kubectl is how to run the sandbox's kubectl in a shell.
 	kubectl string
 	// servers are those beside the control plane, by their names.
@@ -174,6 +197,14 @@ func build(ctx context.Context, o options) (programs, error) {
 		}
 	} else if p.bot, err = filepath.Abs(p.bot); err != nil {
 		return p, err
+	}
+	if o.story != "" {
+		p.carrier = filepath.Join(cache.Dir, "carrier")
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", p.carrier, "./e2e/carrier")
+		cmd.Dir = filepath.Dir(module)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return p, fmt.Errorf("building the carrier: %w\n%s", err, out)
+		}
 	}
 	target, err := buildcache.Sandbox(module)
 	if err != nil {
