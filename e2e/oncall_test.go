@@ -30,8 +30,8 @@ const nightSettings = `
 state: {path: %[3]s/firstmate.db}
 access:
   people:
-    - {name: ann, speakers: ["phone:` + annsNumber + `"], user: demo, groups: [shop-operators], write: true, pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$p8glpR0boFtPL28HPGcddw$2v3DBdS9AqEOX/OFOpLd7GjTZfRhZaIaMwycXMGyVhM"}
-    - {name: bob, speakers: ["phone:` + bobsNumber + `"], user: demo, groups: [shop-operators], write: true, pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$p8glpR0boFtPL28HPGcddw$2v3DBdS9AqEOX/OFOpLd7GjTZfRhZaIaMwycXMGyVhM"}
+    - {name: ann, speakers: ["phone:` + annsNumber + `"], user: demo, groups: [shop-operators], write: true, pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$Czcnba6Fa8MZRjHHapgkRw$ukxWj5RqTSj9Bmt9BzBb0rlZ9aGbAmbwhOPYMmGuNQw"}
+    - {name: bob, speakers: ["phone:` + bobsNumber + `"], user: demo, groups: [shop-operators], write: true, pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$Czcnba6Fa8MZRjHHapgkRw$ukxWj5RqTSj9Bmt9BzBb0rlZ9aGbAmbwhOPYMmGuNQw"}
 phone: {account: AC00000000000000000000000000000001, token: secret, numbers: ["+15005550001"], public_url: "http://%[1]s", api_url: "%[2]s"}
 alerts: {username: alertmanager, password: e2e}
 oncall: {file: %[3]s/oncall.yaml, window: 15s}

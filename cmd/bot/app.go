@@ -173,6 +173,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	a := &app{engine: engine, reader: recognizer, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts}
 	if a.desk, a.rings = desk, !opt.terminal; desk != nil {
+		desk.RolledOut = a.rolledOut
 		desk.Speak(a.turns(), engine)
 	}
 	if c.Replicas.Lease != "" && opt.replica {

@@ -86,6 +86,12 @@ func (a *app) phoneCalls() phone.Calls {
 	return calls{a.desk}
 }
 
+// rolledOut reports whether a change is made, though its version may be watched yet.
+func (a *app) rolledOut(ctx context.Context, id string) (bool, error) {
+	e, err := a.ledger.Entry(ctx, id)
+	return err == nil && (e.State == action.Baking || e.State == action.Done), err
+}
+
 // lead does what one process of several does: it carries changes out, and calls people.
 func (a *app) lead(ctx context.Context, to action.Reporter) error {
 	ctx, cancel := context.WithCancel(ctx)

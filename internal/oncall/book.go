@@ -127,6 +127,7 @@ const (
 	lineAcked     = "acked"
 	lineDecided   = "decided"
 	lineDone      = "done"
+	lineMade      = "made"
 	lineFailed    = "failed"
 	lineNormal    = "normal"
 	lineStill     = "still"

@@ -66,9 +66,12 @@ type Config struct {
 
 // Parts are what a Desk works with.
 type Parts struct {
-	Store     Store
-	Line      Line
-	Measure   Measure // nil where nothing is measured: then the alert has to resolve
+	Store   Store
+	Line    Line
+	Measure Measure // nil where nothing is measured: then the alert has to resolve
+	// RolledOut reports whether a change is done as far as it shows, though it may be
+	// watched for a while yet; nil where only its outcome says so.
+	RolledOut func(ctx context.Context, action string) (bool, error)
 	People    People
 	Catalogue *intents.Catalogue
 	// Until reads a time that is to come, as slots hold it.
@@ -332,8 +335,18 @@ func (d *Desk) look(ctx context.Context, t task) error {
 		}
 		return nil
 	})
-	if err != nil || end == nil {
+	if err != nil {
 		return err
+	}
+	if end == nil {
+		if d.RolledOut == nil {
+			return nil
+		}
+		out, err := d.RolledOut(ctx, in.Action)
+		if err != nil || !out {
+			return err
+		}
+		return d.change(ctx, func(b *Book, now time.Time) []task { b.rolledOut(in.ID, in.Action, now); return nil })
 	}
 	return d.change(ctx, func(b *Book, now time.Time) []task {
 		return b.outcome(in.ID, in.Action, end.Reply.Outcome == dialogue.OutcomeDone, clipped(end.Reply.Speech), now)

@@ -383,6 +383,17 @@ func (b *Book) outcome(id, action string, ok bool, said string, now time.Time) [
 	return out
 }
 
+// rolledOut is told that the change is made, though it is still being watched:
+// whether it helps shows from now on.
+func (b *Book) rolledOut(id, action string, now time.Time) {
+	in := b.incident(id)
+	if in == nil || in.State != Taken || in.Action != action || in.Acted {
+		return
+	}
+	in.note(now, lineMade, nil)
+	in.Acted, in.Due, in.Deadline = true, now, now.Add(gaugeFor)
+}
+
 // failed: the change did not help. Whoever agreed to it is told, by another call
 // where they hung up.
 func (in *Incident) failed(now time.Time, what string, data map[string]string) []task {

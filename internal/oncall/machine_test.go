@@ -391,6 +391,37 @@ func TestTheCallInWhichItIsRolledBack(t *testing.T) {
 	})
 }
 
+// TestWhatIsMadeIsMeasuredBeforeItsOutcome: a version that is rolled out is watched
+// for minutes; nobody at three in the morning waits for that.
+func TestWhatIsMadeIsMeasuredBeforeItsOutcome(t *testing.T) {
+	night(t, func(w *world, now time.Time) {
+		made := false
+		w.desk.RolledOut = func(context.Context, string) (bool, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return made, nil
+		}
+		w.fires("CheckoutErrors", "checkout", "critical", now)
+		w.picksUp("1-1")
+		w.agrees("1-1")
+		w.mu.Lock()
+		w.ratio = 0
+		w.mu.Unlock()
+		w.after(30 * time.Second)
+		w.state(oncall.Taken) // the old version may be well for a moment: nothing is done yet
+		w.mu.Lock()
+		made = true
+		w.mu.Unlock()
+		w.after(15 * time.Second)
+		w.state(oncall.Over)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if said := w.pushed["oncall-1-1"]; len(said) != 1 || said[0].Reply.Speech != "Errors are back to normal: 0 percent." {
+			t.Errorf("said %+v", said)
+		}
+	})
+}
+
 func TestWhoDoesNotAnswerIsFollowed(t *testing.T) {
 	for _, c := range []struct {
 		name, status string

@@ -37,7 +37,7 @@ const (
       user: demo
       groups: [shop-operators]
       write: true
-      pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$p8glpR0boFtPL28HPGcddw$2v3DBdS9AqEOX/OFOpLd7GjTZfRhZaIaMwycXMGyVhM"`
+      pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$Czcnba6Fa8MZRjHHapgkRw$ukxWj5RqTSj9Bmt9BzBb0rlZ9aGbAmbwhOPYMmGuNQw"`
 	annOnCall = `people: {ann: {phone: "` + annsNumber + `"}}
 schedules: [{name: primary, layers: [{people: [ann], from: 2026-01-01}]}]
 rings: [{severity: [critical]}]
