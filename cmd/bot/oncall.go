@@ -127,11 +127,21 @@ type gauge struct {
 	window time.Duration
 }
 
-// now is the latest value of a metric.
-func (g gauge) now(ctx context.Context, t observability.Target, m observability.Metric) (float64, error) {
+// now is the latest value of a metric. A window that is too short for how often
+// Prometheus looks is widened.
+func (g gauge) now(ctx context.Context, t observability.Target, m observability.Metric) (v float64, err error) {
+	for _, window := range []time.Duration{g.window, 2 * g.window, 4 * g.window} {
+		if v, err = g.over(ctx, t, m, window); err == nil || fault.KindOf(err) != fault.NotFound {
+			return v, err
+		}
+	}
+	return v, err
+}
+
+func (g gauge) over(ctx context.Context, t observability.Target, m observability.Metric, window time.Duration) (float64, error) {
 	at := time.Now()
 	a, err := g.client.Measure(ctx, prometheus.Question{
-		Target: athome(t, g.home), Metric: m, Window: observability.Window{From: at.Add(-time.Minute), To: at}, Step: 5 * time.Second, Rate: g.window,
+		Target: athome(t, g.home), Metric: m, Window: observability.Window{From: at.Add(-time.Minute), To: at}, Step: 5 * time.Second, Rate: window,
 	})
 	if err != nil {
 		return 0, err

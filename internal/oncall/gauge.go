@@ -55,7 +55,7 @@ func found(k diagnosis.Case, v diagnosis.Verdict, said string) Finding {
 const (
 	// gaugeEvery is how often is looked whether all is well again, gaugeTimes how
 	// often in a row it must be.
-	gaugeEvery = 5 * time.Second
+	gaugeEvery = 3 * time.Second
 	gaugeTimes = 2
 	// gaugeFor is how long after a change that should have helped it may take.
 	gaugeFor = 10 * time.Minute

@@ -2,7 +2,6 @@ package oncall
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/diagnosis"
@@ -70,9 +69,6 @@ func (b *Book) fires(a Alert, now time.Time) []task {
 		in.note(now, lineJoined, data)
 		if in.State == Quiet && graver {
 			in.State, in.Due = Ready, now
-		}
-		if in.State == Talking {
-			return []task{{do: doPush, incident: in.ID + "/joined" + strconv.Itoa(len(in.Alerts)), call: *in.last(), words: "oncall.joined", data: data}}
 		}
 		return nil
 	}

@@ -228,10 +228,7 @@ func (b *Book) merge(in, into *Incident, now time.Time) []task {
 	in.State, in.Closed, in.Due, in.Into = Over, now, time.Time{}, into.ID
 	in.note(now, lineSame, data)
 	into.note(now, lineJoined, data)
-	if into.State != Talking {
-		return nil
-	}
-	return []task{{do: doPush, incident: in.ID + "/joined", call: *into.last(), words: "oncall.joined", data: data}}
+	return nil // it changes nothing for who is on the telephone: the time-line has it
 }
 
 // placed is told that the carrier rings, or why it does not.

@@ -25,7 +25,7 @@ const nightConfig = `phone:
   numbers: ["+15005550001"]
   public_url: http://%[2]s
   api_url: %[3]s
-oncall: {file: %[1]s/oncall.yaml, window: 15s}
+oncall: {file: %[1]s/oncall.yaml, window: 20s}
 `
 
 const (
@@ -114,7 +114,7 @@ func (d *demo) story(ctx context.Context) error {
 	moments := []*moment{
 		{name: "the telephone rings", line: regexp.MustCompile(`^☎ .* rings`)},
 		{name: "Ann has decided", line: regexp.MustCompile(`^👤 \(keys`)},
-		{name: "it is rolled back", line: regexp.MustCompile(`(?i)^🤖.*(is back on|is back to|rolled back)`)},
+		{name: "it is rolled back", line: regexp.MustCompile(`(?i)^🤖.*(is back on|it is done|errors are at|back to normal)`)},
 		{name: "errors are back to normal", line: regexp.MustCompile(`(?i)^🤖.*back to normal`)},
 	}
 	began := time.Now()
@@ -149,7 +149,7 @@ func (d *demo) story(ctx context.Context) error {
 		fmt.Printf("  %-28s %4.0f s later\n", m.name, m.at.Sub(last).Seconds())
 		last = m.at
 	}
-	fmt.Printf("  from the ring to the end %.0f s\n\n", last.Sub(moments[0].at).Seconds())
+	fmt.Printf("  from the ring to the end %.0f s, of which the roll-out %.0f s\n\n", last.Sub(moments[0].at).Seconds(), moments[2].at.Sub(moments[1].at).Seconds())
 	return nil
 }
 
