@@ -16,7 +16,7 @@ func TestExport(t *testing.T) {
 		status int
 		says   string
 	}{
-		{[]string{"alexa", filepath.Join(dir, "a")}, 0, "Wrote 1 file to"},
+		{[]string{"alexa", filepath.Join(dir, "a")}, 0, "Wrote 3 files to"},
 		{[]string{"dialogflow", filepath.Join(dir, "d")}, 0, "Wrote "},
 		{[]string{"alexa", dir}, 2, "is not empty"},
 		{[]string{"cortana", dir}, 2, "alexa and dialogflow"},
