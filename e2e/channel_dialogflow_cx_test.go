@@ -116,10 +116,14 @@ func (d *cxDriver) again(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("not one text and one speech:\n%s", b)
 	}
 	var spoken struct {
-		XMLName xml.Name `xml:"speak"`
-		Words   string   `xml:",chardata"`
+		XMLName   xml.Name `xml:"speak"`
+		Sentences []string `xml:"s"`
 	}
-	return m[0].Text.Text[0], xml.Unmarshal([]byte(m[1].OutputAudioText.SSML), &spoken)
+	err = xml.Unmarshal([]byte(m[1].OutputAudioText.SSML), &spoken)
+	if err == nil && len(spoken.Sentences) == 0 {
+		err = fmt.Errorf("nothing is said aloud:\n%s", b)
+	}
+	return m[0].Text.Text[0], err
 }
 
 // pki is an authority that gives certificates to a test.

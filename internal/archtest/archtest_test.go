@@ -129,7 +129,7 @@ func house() map[string]room {
 		"internal/speech/offline":      {ours: []string{"intents", "internal/fault", "internal/speech"}},
 		"internal/export":              {ours: []string{"intents", "internal/fault"}, tests: []string{"internal/peers"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
-		"internal/channel/dialogflow":  {ours: channel, theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/time/rate"}, tests: channelTests},
+		"internal/channel/dialogflow":  {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/time/rate"}, tests: channelTests},
 		"internal/channel/alexa": {
 			ours:   append([]string{"internal/speech"}, channel...),
 			theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2", "golang.org/x/time/rate"},

@@ -2,13 +2,13 @@ package dialogflow
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/webhook"
 )
 
@@ -166,7 +166,7 @@ func renderCX(r dialogue.Reply) ([]byte, error) {
 		"expect": r.Expect, "choices": r.Choices, "proposal": proposal(r), "outcome": r.Outcome, "fault": r.Fault,
 	}}
 	return fitting(said(r), func(said string) any {
-		out.FulfillmentResponse.Messages = []cxMessage{{Text: &cxText{[]string{said}}}, {OutputAudioText: &cxAudio{ssml(said)}}}
+		out.FulfillmentResponse.Messages = []cxMessage{{Text: &cxText{[]string{said}}}, {OutputAudioText: &cxAudio{speech.Say(said, speech.Limits{}).SSML}}}
 		return out
 	})
 }
@@ -177,13 +177,4 @@ func orNull(v, nothing string) any {
 		return nil
 	}
 	return v
-}
-
-// ssml is words as a document for engines that speak; nothing in them is markup.
-func ssml(words string) string {
-	var b strings.Builder
-	b.WriteString("<speak>")
-	_ = xml.EscapeText(&b, []byte(words)) // a Builder takes all
-	b.WriteString("</speak>")
-	return b.String()
 }

@@ -152,8 +152,8 @@ func TestAnswerCX(t *testing.T) {
 	a := ask()
 	m := a.FulfillmentResponse.Messages
 	if len(m) != 2 || m[0].Text == nil || m[0].Text.Text[0] != "Scale web & co from 3 to 5. Shall I?" || m[1].OutputAudioText == nil ||
-		m[1].OutputAudioText.SSML != "<speak>Scale web &amp; co from 3 to 5. Shall I?</speak>" || a.FulfillmentResponse.MergeBehavior != "REPLACE" {
-		t.Errorf("%+v", a)
+		m[1].OutputAudioText.SSML != "<speak><s>Scale web and co from 3 to 5.</s><s>Shall I?</s></speak>" || a.FulfillmentResponse.MergeBehavior != "REPLACE" {
+		t.Errorf("%+v, %+v", a, m[1].OutputAudioText)
 	}
 	if want := map[string]any{"firstmate_expect": "confirm", "firstmate_proposal": "p1", "firstmate_outcome": "pending"}; !reflect.DeepEqual(a.SessionInfo.Parameters, want) {
 		t.Errorf("%+v", a.SessionInfo.Parameters)
@@ -166,7 +166,7 @@ func TestAnswerCX(t *testing.T) {
 	// And what is long is cut, both for the ear and for the eye.
 	reply = dialogue.Reply{Speech: strings.Repeat("A <pod> of web is not ready. ", 5000)}
 	_, w := cxPost(t, credentials, e, cxQuery("r", "list pods"))
-	if a := ask(); w.Body.Len() > 64<<10 || !strings.HasSuffix(a.FulfillmentResponse.Messages[0].Text.Text[0], "…and more.") || !strings.HasSuffix(a.FulfillmentResponse.Messages[1].OutputAudioText.SSML, "…and more.</speak>") {
+	if a := ask(); w.Body.Len() > 64<<10 || !strings.HasSuffix(a.FulfillmentResponse.Messages[0].Text.Text[0], "…and more.") || !strings.HasSuffix(a.FulfillmentResponse.Messages[1].OutputAudioText.SSML, "more.</s></speak>") {
 		t.Errorf("%d bytes", w.Body.Len())
 	}
 }

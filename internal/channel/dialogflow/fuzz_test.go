@@ -1,9 +1,9 @@
 package dialogflow
 
 import (
-	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,17 +108,18 @@ func FuzzSSML(f *testing.F) {
 		if err := json.Unmarshal(b, &out); err != nil {
 			t.Fatal(err)
 		}
-		var doc struct {
-			XMLName xml.Name `xml:"speak"`
-			Inner   []byte   `xml:",innerxml"`
-			Words   string   `xml:",chardata"`
-		}
 		said := out.FulfillmentResponse.Messages[1].OutputAudioText.SSML
-		if err := xml.Unmarshal([]byte(said), &doc); err != nil || bytes.ContainsAny(doc.Inner, "<>") {
-			t.Errorf("%q: %v", said, err)
-		}
-		if doc.Words != out.FulfillmentResponse.Messages[0].Text.Text[0] {
-			t.Errorf("said %q, shown %q", doc.Words, out.FulfillmentResponse.Messages[0].Text.Text[0])
+		for d := xml.NewDecoder(strings.NewReader(said)); ; {
+			tok, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", said, err)
+			}
+			if e, ok := tok.(xml.StartElement); ok && e.Name.Local != "speak" && e.Name.Local != "s" {
+				t.Fatalf("%q has an element %s", said, e.Name.Local)
+			}
 		}
 	})
 }
