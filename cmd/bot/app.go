@@ -138,7 +138,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if inv.alerts.firing = out.firing(); numbers != nil {
 		inv.alerts.rules = numbers.AlertNames
 	}
-	crew.UseMetrics(c.Observability.numbers(numbers, shown))
+	crew.UseMetrics(c.Observability.numbers(numbers, shown, fleet))
 	reading, err := c.Observability.logs(shown, log, m.backend)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())

@@ -67,7 +67,7 @@ func (c ObservabilityConfig) check() error {
 }
 
 // numbers is where the skills measure.
-func (c ObservabilityConfig) numbers(p *prometheus.Client, shown clusters) skill.Metrics {
+func (c ObservabilityConfig) numbers(p *prometheus.Client, shown clusters, used skill.Usages) skill.Metrics {
 	m := skill.Metrics{
 		Now: time.Now, May: shown.MayMeasure,
 		Rollouts: func(ctx context.Context, w kube.Workload) ([]kube.Revised, error) {
@@ -75,7 +75,8 @@ func (c ObservabilityConfig) numbers(p *prometheus.Client, shown clusters) skill
 			return s.Changes, err
 		},
 	}
-	if p != nil { // a nil *Client is not a nil Measurer
+	m.Source = skill.NewMetered(used, time.Now)
+	if p != nil {
 		m.Source = p
 	}
 	return m

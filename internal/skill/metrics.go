@@ -120,7 +120,9 @@ func (c *Crew) measure(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 			r.Text += "\n! " + diagnosis.Clip(warning, 300)
 		}
 	}
-	r.Blocks = append(r.Blocks, c.chart(good, metric, w))
+	if slices.ContainsFunc(good, func(n numbers) bool { return len(n.Series[0].Points) > 1 }) {
+		r.Blocks = append(r.Blocks, c.chart(good, metric, w)) // of one moment there is no picture
+	}
 	return r, nil
 }
 
@@ -374,7 +376,7 @@ func (c *Crew) tellOne(t *dialogue.Turn, r numbers, m observability.Metric, w ob
 	d := dialogue.Data{
 		"What": begin(called(m, r.Answer)), "Metric": string(m), "Name": r.target.Name, "Place": r.place, "Kind": r.target.Kind, "Namespace": r.target.Namespace,
 		"Spoken": amount(now, r.Unit, m, true), "Value": amount(now, r.Unit, m, false), "Count": int(now + 0.5), "Family": r.Family, "Words": words, "Trend": "", "Hour": "", "Week": "",
-		"At": "", "Least": "", "Most": "",
+		"At": "", "Least": "", "Most": "", "Moment": len(r.Series[0].Points) == 1,
 	}
 	if c.metrics.Now().Sub(w.To) > time.Minute {
 		d["At"] = when(w.To, c.metrics.Now())
