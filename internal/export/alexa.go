@@ -160,7 +160,7 @@ func alexa(c *intents.Catalogue) (alexaLanguage, AlexaMeaning) {
 			}
 			in := made[name]
 			if in == nil {
-				if len(made) == alexaIntents-len(builtIn())-4 {
+				if len(made) == alexaIntents-len(builtIn())-5 {
 					continue
 				}
 				in = &alexaIntent{Name: name}
@@ -191,6 +191,7 @@ func alexa(c *intents.Catalogue) (alexaLanguage, AlexaMeaning) {
 	made["AMAZON.StopIntent"] = &alexaIntent{Name: "AMAZON.StopIntent"}
 	made["AMAZON.FallbackIntent"] = &alexaIntent{Name: "AMAZON.FallbackIntent"}
 	made["AMAZON.NavigateHomeIntent"] = &alexaIntent{Name: "AMAZON.NavigateHomeIntent"} // every skill with a model must have it
+	made["AMAZON.MoreIntent"] = &alexaIntent{Name: "AMAZON.MoreIntent"}                 // the rest of an answer
 	meaning["AMAZON.StopIntent"] = AlexaIntent{Name: "cancel"}
 	made[anything] = &alexaIntent{Name: anything, Slots: []alexaSlot{{"text", "AMAZON.SearchQuery"}}, Samples: []string{
 		"say {text}", "tell the crew {text}", "the order is {text}", "captain says {text}", "my question is {text}",

@@ -14,6 +14,7 @@ import (
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/webhook"
 )
 
@@ -31,6 +32,8 @@ const (
 	patience = 3 * time.Second
 	// workLimit is how long a turn may go on that nobody waits for any more.
 	workLimit = 2 * time.Minute
+	// maxRest is how much of an answer is kept for who wants to hear more of it.
+	maxRest = 4000
 )
 
 // Config is whose requests are taken.
@@ -142,8 +145,10 @@ func (h *Handler) answer(ctx context.Context, in request, begun time.Time) ([]by
 		return quiet(true)
 	case !strings.HasPrefix(in.locale, "en-"):
 		return h.say("alexa.locale")
-	case in.known.Else && leaves(in.name):
+	case (in.known.Else || in.known.Rest != "") && leaves(in.name):
 		return h.say("alexa.goodbye")
+	case in.known.Rest != "" && goesOn(in):
+		return h.render(in, dialogue.Reply{Speech: in.known.Rest, Expect: dialogue.ExpectNone}, Names{})
 	}
 	speaker, err := h.speaker(ctx, in)
 	switch {
@@ -175,7 +180,16 @@ func (h *Handler) answer(ctx context.Context, in request, begun time.Time) ([]by
 	return h.render(in, reply, names)
 }
 
-// leaves reports a no to "anything else?".
+// goesOn reports a yes to going on with an answer, or a wish for it.
+func goesOn(in request) bool {
+	if in.name == anything {
+		said := strings.Trim(strings.ToLower(in.slots[anythingSlot]), " .!?")
+		return said == "more" || said == "tell me more" || said == "go on" || said == "the rest"
+	}
+	return in.name == "AMAZON.YesIntent" || in.name == "AMAZON.MoreIntent"
+}
+
+// leaves reports a no to "anything else?", or to going on.
 func leaves(name string) bool {
 	return name == "AMAZON.NoIntent" || name == "AMAZON.StopIntent" || name == "AMAZON.CancelIntent"
 }
@@ -258,6 +272,10 @@ func (h *Handler) render(in request, r dialogue.Reply, names Names) ([]byte, err
 	if a.speech == "" {
 		a.speech = r.Text
 	}
+	if r.Expect == dialogue.ExpectNone || r.Expect == "" { // what somebody is asked for is said whole
+		a.speech, a.known.Rest = speech.Brief(a.speech, speech.Brevity)
+		a.known.Rest = cutText(a.known.Rest, maxRest)
+	}
 	key := ""
 	switch r.Expect {
 	case dialogue.ExpectConfirm:
@@ -268,6 +286,8 @@ func (h *Handler) render(in request, r dialogue.Reply, names Names) ([]byte, err
 		key = "alexa.ask.choice"
 	case dialogue.ExpectNone, dialogue.ExpectApproval, "":
 		switch {
+		case a.known.Rest != "":
+			key = "alexa.ask.more"
 		case in.kind == launch:
 			key = "alexa.ask.what"
 		case in.name == "AMAZON.HelpIntent", in.name == "AMAZON.FallbackIntent", r.Fault == fault.NotUnderstood:

@@ -317,6 +317,52 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// TestTwoSentencesAtATime holds that no more is said at once, and that the rest is
+// there for who wants it; what somebody is asked to agree to is said whole.
+func TestTwoSentencesAtATime(t *testing.T) {
+	reply := dialogue.Reply{Speech: "One. Two. Three. Four. Five."}
+	e := channeltest.NewEngine(func(dialogue.Request) dialogue.Reply { return reply })
+	h := (&skill{engine: e}).handler(t)
+	known := func(r response) json.RawMessage {
+		b, err := json.Marshal(r.SessionAttributes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	r := say(t, h, alexatest.Said{Intent: "status"})
+	for _, step := range []struct {
+		next  alexatest.Said
+		hears string
+	}{
+		{alexatest.Said{Intent: "AMAZON.YesIntent"}, "One. Two. Shall I go on?"},
+		{alexatest.Said{Intent: "AMAZON.MoreIntent"}, "Three. Four. Shall I go on?"},
+		{alexatest.Said{}, "Five."},
+	} {
+		if got := r.speech(); got != step.hears || r.ends() != !strings.HasSuffix(step.hears, "?") {
+			t.Fatalf("%q, ends: %t", got, r.ends())
+		}
+		if step.next.Intent != "" {
+			step.next.Known = known(r)
+			r = say(t, h, step.next)
+		}
+	}
+	if n := len(e.Requests()); n != 1 {
+		t.Errorf("the engine was asked %d times", n)
+	}
+	first := say(t, h, alexatest.Said{Intent: "status", ID: "amzn1.echo-api.request.2"})
+	if r := say(t, h, alexatest.Said{Intent: "AMAZON.NoIntent", Known: known(first)}); r.speech() != "Goodbye." || !r.ends() {
+		t.Errorf("no: %q", r.speech())
+	}
+	reply.Expect, reply.Speech = dialogue.ExpectConfirm, "One. Two. Three. Four. Shall I?"
+	if r := say(t, h, alexatest.Said{Intent: "scale"}); r.speech() != "One. Two. Three. Four. Shall I?" || r.SessionAttributes.Rest != "" {
+		t.Errorf("what is agreed to: %q", r.speech())
+	}
+	if r := say(t, h, alexatest.Said{Intent: "AMAZON.YesIntent"}); len(e.Requests()) != 4 {
+		t.Errorf("a yes to a change is taken for another: %q", r.speech())
+	}
+}
+
 func TestWhatTakesNoAnswer(t *testing.T) {
 	for _, typ := range []string{"SessionEndedRequest", "System.ExceptionEncountered"} {
 		e := channeltest.NewEngine(nil)

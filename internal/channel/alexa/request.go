@@ -101,6 +101,9 @@ func word(s string) string {
 type attributes struct {
 	Talk bool `json:"talk,omitempty"` // the skill was opened, and stays open until somebody says stop
 	Else bool `json:"else,omitempty"` // "anything else?" was asked, and nothing besides
+	// Rest is what was left out of an answer; whether to go on was asked, and
+	// nothing besides.
+	Rest string `json:"rest,omitempty"`
 }
 
 // kind is what a request is about.
