@@ -73,10 +73,16 @@ func Mask(text string, inv intents.InventoryData, plain func(word string) bool) 
 	return mask(text, namesOf(inv), plain)
 }
 
+// Known are the names of an inventory, made ready once for many sentences.
+type Known struct{ names names }
+
+// Know makes the names of an inventory ready.
+func Know(inv intents.InventoryData) Known { return Known{namesOf(inv).themselves(inv)} }
+
 // MaskSecrets replaces in a sentence what must not be kept where it is to be
-// known what it was about: as Mask, but the names of the inventory stay.
-func MaskSecrets(text string, inv intents.InventoryData, plain func(word string) bool) string {
-	return mask(text, namesOf(inv).themselves(inv), plain)
+// known what it was about: as Mask, but the names that are known stay.
+func (k Known) MaskSecrets(text string, plain func(word string) bool) string {
+	return mask(text, k.names, plain)
 }
 
 func mask(text string, n names, plain func(string) bool) string {

@@ -35,6 +35,10 @@ type Recorder struct {
 	who   Directory
 	plain func() func(string) bool
 	log   *slog.Logger
+
+	mu    sync.Mutex
+	of    *intents.Inventory // that of the last turn
+	known misses.Known       // its names
 }
 
 // New returns a recorder. vocabulary gives the words that the catalogue knows.
@@ -107,13 +111,23 @@ func (r *Recorder) sentence(h dialogue.Heard) string {
 	if strings.Contains(h.Open.Slot, "pin") || strings.Contains(h.Open.Slot, "code") {
 		return "{secret}"
 	}
-	var data intents.InventoryData
-	if h.Inventory != nil {
-		data = h.Inventory.Data()
-	}
-	masked := misses.MaskSecrets(text, data, r.plain())
+	masked := r.names(h.Inventory).MaskSecrets(text, r.plain())
 	if h.Open.Confirm && len(figure.FindAllString(masked, -1)) >= minPIN {
 		masked = figures.ReplaceAllString(masked, "{number}")
 	}
 	return masked
+}
+
+// names are those of an inventory, ready for masking: in a big cluster there are
+// many, and one turn after the other has the same.
+func (r *Recorder) names(inv *intents.Inventory) misses.Known {
+	if inv == nil {
+		return misses.Know(intents.InventoryData{})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of != inv {
+		r.of, r.known = inv, misses.Know(inv.Data())
+	}
+	return r.known
 }

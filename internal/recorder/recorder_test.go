@@ -120,6 +120,26 @@ func TestSecretsAreNotWrittenDown(t *testing.T) {
 	}
 }
 
+// The names that are kept are those of the turn's own inventory, also where the
+// turn before had another one.
+func TestNamesAreThoseOfTheTurn(t *testing.T) {
+	b := &book{}
+	r, _ := newRecorder(t, b)
+	with := heard("scale web admin to 5")
+	other, none := heard("scale web admin to 5"), heard("scale web admin to 5")
+	other.Inventory, none.Inventory = intents.NewInventory(intents.InventoryData{Namespaces: []string{"shop"}}), nil
+	for i, h := range []dialogue.Heard{with, other, with, none, with, with} {
+		r.Listen(t.Context(), h)
+		want := "scale web admin to 5"
+		if h.Inventory == with.Inventory {
+			want = "scale web-admin to 5"
+		}
+		if said := b.events[i].Said; said != want {
+			t.Errorf("turn %d: %q, want %q", i, said, want)
+		}
+	}
+}
+
 func TestAButtonIsWrittenDown(t *testing.T) {
 	b := &book{}
 	r, _ := newRecorder(t, b)
