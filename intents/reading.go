@@ -48,13 +48,7 @@ type reading struct {
 	spans   [][]span // position × type
 	spanGen []int32  // the parse that filled it
 	parses  int32
-	best    []bestThread // by node and kind of thread
-	gen     int32
-}
-
-// bestThread is where the best thread at a node is kept, where gen fits.
-type bestThread struct {
-	gen, at int32
+	best    []int32 // by node and kind of thread: where the best one is kept, + 1
 }
 
 // wordReading is a template word that a token may stand for.
@@ -92,9 +86,11 @@ func (t *thread) key() int32 {
 }
 
 func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *reading {
-	rd, _ := r.scratch.Get().(*reading)
-	if rd == nil {
-		rd = &reading{r: r, best: make([]bestThread, 4*len(r.a.nodes))}
+	var rd *reading
+	select {
+	case rd = <-r.scratch:
+	default:
+		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes))}
 	}
 	rd.inv, rd.open, rd.question, rd.fuzzy, rd.searches, rd.work, rd.explain, rd.loose = inv, open, question, 0, 0, 0, false, false
 	return rd
@@ -107,7 +103,10 @@ func (r *Recognizer) release(rd *reading) {
 	clear(rd.nearby)
 	clear(rd.repaired)
 	clear(rd.spans)
-	r.scratch.Put(rd)
+	select {
+	case r.scratch <- rd:
+	default: // as many are read at once as seldom are
+	}
 }
 
 // parse reads tokens as one sentence and returns its readings, best first.
@@ -354,22 +353,20 @@ func (rd *reading) push(pos int, t thread) {
 // the length of the sentence whatever the templates. Skipping words at a node
 // leads to the same node, never ahead of the position, so one pass suffices.
 func (rd *reading) dedupe(pos int) []int32 {
-	rd.gen++
-	if rd.gen == math.MaxInt32 {
-		clear(rd.best)
-		rd.gen = 1
-	}
 	kept := rd.active[pos][:0]
 	for _, ti := range rd.active[pos] {
 		best := &rd.best[rd.threads[ti].key()]
-		if best.gen != rd.gen {
-			*best = bestThread{rd.gen, int32(len(kept))}
+		if *best == 0 {
 			kept = append(kept, ti)
+			*best = int32(len(kept))
 			continue
 		}
-		if rd.worth(ti) < rd.worth(kept[best.at]) {
-			kept[best.at] = ti
+		if rd.worth(ti) < rd.worth(kept[*best-1]) {
+			kept[*best-1] = ti
 		}
+	}
+	for _, ti := range kept {
+		rd.best[rd.threads[ti].key()] = 0
 	}
 	rd.active[pos] = kept
 	return kept
