@@ -3,6 +3,7 @@ package dialogflow
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -111,7 +112,7 @@ func FuzzSSML(f *testing.F) {
 		said := out.FulfillmentResponse.Messages[1].OutputAudioText.SSML
 		for d := xml.NewDecoder(strings.NewReader(said)); ; {
 			tok, err := d.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
