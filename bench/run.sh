@@ -86,6 +86,14 @@ part_phone() { # 70: a quarter of an hour
   go run ./bench -phone
 }
 
+part_call() { # 80: three minutes
+  echo "## The 3 a.m. call"
+  echo
+  echo "Made by \`make demo ARGS=--story=3am\` ($(date -u +%F)), spoken at the pace of flite; the budget from the ring to the end is 60 s without the roll-out."
+  echo
+  (cd sandbox && go run ./demo --story=3am) | sed -n 's/^ *\(.* s later\|from the ring.*\)$/- \1/p'
+}
+
 parts() { sed -n 's/^part_\([a-z]*\)() { # \([0-9]*\).*/\2-\1/p' "$0"; }
 
 for p in $(parts); do
