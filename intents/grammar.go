@@ -38,7 +38,7 @@ func (c *Catalogue) grammarOf(types, take func(string) bool) *Grammar {
 	start, open, end, last := g.add(), g.add(), g.add(), g.add()
 	// Who answers, or only says a name, puts nothing around it.
 	bare := []string{"confirm", "deny", "cancel", "repeat", "help", "greet", "thanks", "amend", OutOfScope, "switch_namespace"}
-	nowhere := []string{"alert_ack", "alert_silence", "history", "promote", "status", "list"} // they say their place themselves
+	nowhere := []string{"alert_ack", "alert_silence", "alerts_list", "history", "promote", "status", "list"} // they say their place themselves
 	g.phrases(start, open, "please", "can you", "could you", "could you please", "can you please", "hey first mate", "first mate")
 	g.skip(start, open)
 	placed, in, named := g.add(), g.add(), g.add()

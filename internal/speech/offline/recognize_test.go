@@ -55,7 +55,10 @@ func TestHearsOnTheTelephone(t *testing.T) {
 	}
 	said, right := 0, 0
 	for _, voice := range []string{"slt", "rms"} {
-		for _, text := range []string{"scale checkout to ten replicas", "roll back payments api", "restart inventory", "go ahead", "why is checkout failing"} {
+		for _, text := range []string{
+			"scale checkout to ten replicas", "roll back payments api", "restart inventory", "go ahead", "why is checkout failing",
+			"who is on call", "call the next one", "why do you think so", "who is affected by it", "mute all alerts for ten minutes",
+		} {
 			said++
 			got := hear(voice, text)
 			want, is := reader.Recognize(text, inv, intents.Expect{}), reader.Recognize(got.Text, inv, intents.Expect{})
