@@ -86,10 +86,8 @@ func (t *thread) key() int32 {
 }
 
 func (r *Recognizer) reading(inv *Inventory, open Expect, question bool) *reading {
-	var rd *reading
-	select {
-	case rd = <-r.scratch:
-	default:
+	rd := r.kept()
+	if rd == nil {
 		rd = &reading{r: r, best: make([]int32, 4*len(r.a.nodes))}
 	}
 	rd.inv, rd.open, rd.question, rd.fuzzy, rd.searches, rd.work, rd.explain, rd.loose = inv, open, question, 0, 0, 0, false, false
@@ -103,10 +101,24 @@ func (r *Recognizer) release(rd *reading) {
 	clear(rd.nearby)
 	clear(rd.repaired)
 	clear(rd.spans)
-	select {
-	case r.scratch <- rd:
-	default: // as many are read at once as seldom are
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.scratch) < keptReadings { // more are seldom read at once
+		r.scratch = append(r.scratch, rd)
 	}
+}
+
+// kept takes one of those that were used; nil where none is left.
+func (r *Recognizer) kept() *reading {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.scratch) - 1
+	if n < 0 {
+		return nil
+	}
+	rd := r.scratch[n]
+	r.scratch = r.scratch[:n]
+	return rd
 }
 
 // parse reads tokens as one sentence and returns its readings, best first.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -75,7 +76,8 @@ type Recognizer struct {
 	types        map[string]func(*reading, int) []span
 	typeFns      []func(*reading, int) []span // by edge label
 	signs        *strings.Replacer
-	scratch      chan *reading // those that were used: a pool would keep one for each processor, of 2 MB
+	mu           sync.Mutex
+	scratch      []*reading // those that were used: a pool would keep one for each processor, of 2 MB
 }
 
 // NewRecognizer compiles a catalogue.
@@ -92,7 +94,7 @@ func newRecognizer(c *Catalogue, merged int) *Recognizer {
 		kinds: set(w.kindBefore), counted: set(w.counted), joins: set([]string{"to", "->", "=", "at", ":"}), asking: newPhrases(w.asking),
 		neverSkipped: set(w.neverSkipped), places: set([]string{"in", "on", "from", "at", "namespace"}), hesitation: newPhrases(w.hesitation), statives: set(w.statives), inCluster: newPhrases(w.inCluster), aboutCluster: newPhrases(w.aboutCluster), toCluster: newPhrases(w.toCluster), clusterNoun: newPhrases(w.clusterNoun), allClusters: newPhrases(w.allClusters), everywhere: newPhrases(w.everywhere), notThere: newPhrases(w.notThere), tellers: set([]string{"i", "we", "they", "he", "she", "it", "this", "that", "the", "there", "my", "our", "its", "their"}), determiner: set([]string{"the", "a", "an", "our", "my", "your"}),
 		vocabulary: map[string]bool{}, spelling: map[int][]string{}, never: set(w.never), noFix: set(w.inflected), idle: set(w.idle), acting: map[string]bool{}, signs: newSigns(), env: set(w.env),
-		heard: map[string][]int32{}, repairs: map[int][]repairWord{}, scratch: make(chan *reading, keptReadings),
+		heard: map[string][]int32{}, repairs: map[int][]repairWord{},
 	}
 	for _, value := range slices.Sorted(maps.Keys(w.targets)) {
 		for _, p := range w.targets[value] {

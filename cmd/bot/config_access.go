@@ -117,7 +117,7 @@ func (c AccessConfig) rules() (access.Policy, error) {
 // rules are those of access, and what channels want further of every change.
 func (c Config) rules() (access.Policy, error) {
 	rules, err := c.Access.rules()
-	if c.Dialogflow.PIN {
+	if c.Dialogflow.PIN && (c.Dialogflow.ES.on() || c.Dialogflow.CX.on()) {
 		rules = append(rules, pinBy("dialogflow", "dialogflow.pin"))
 	}
 	if c.Phone.on() {

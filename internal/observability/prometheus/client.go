@@ -50,12 +50,15 @@ type Options struct {
 // seen is what Prometheus said there is, for a while.
 type seen struct {
 	names []string
+	at    time.Time // when it said so
 	until time.Time
 }
 
 const (
-	keepSeen   = 5 * time.Minute // how long what was found is taken to be there
-	keepUnseen = 20 * time.Second
+	keepSeen = 5 * time.Minute // how long what was found is taken to be there
+	// keepUnseen is how long what was not found is taken not to be there: a new
+	// version is measured within seconds of its first pod.
+	keepUnseen = 5 * time.Second
 	mostSeen   = 4096
 	// mostTries is how many families are measured by until one gives numbers.
 	mostTries = 4

@@ -196,10 +196,14 @@ func (c *Client) prune(ctx context.Context, wanted map[string][]string, ways map
 				return
 			}
 			match := "{" + strings.Trim(name+","+around, ",") + "}"
-			there, err := c.cached(ctx, "values "+own[1]+match, w, func(ctx context.Context) ([]string, error) {
+			ask := func(ctx context.Context) ([]string, error) {
 				v, _, _, err := c.api.LabelValues(ctx, own[1], []string{match}, w.From, w.To)
 				return texts(v), err
-			})
+			}
+			there, err := c.cached(ctx, "values "+own[1]+match, w, keepSeen, ask)
+			if err == nil && !slices.ContainsFunc(there, is.MatchString) { // it may be new
+				there, err = c.cached(ctx, "values "+own[1]+match, w, keepUnseen, ask)
+			}
 			if err != nil || slices.ContainsFunc(there, is.MatchString) {
 				return // where it cannot be asked, the names in it cannot either, which is told
 			}
@@ -221,14 +225,14 @@ func (c *Client) anything(ctx context.Context, w observability.Window) (names, l
 	}
 	all = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(all))), func(s string) bool { return s == "" })
 	match := `{__name__=~` + strconv.Quote(strings.Join(all, "|")) + `}`
-	there, err := c.cached(ctx, "names "+match, w, func(ctx context.Context) ([]string, error) {
+	there, err := c.cached(ctx, "names "+match, w, keepSeen, func(ctx context.Context) ([]string, error) {
 		v, _, _, err := c.api.LabelValues(ctx, model.MetricNameLabel, []string{match}, w.From, w.To)
 		return texts(v), err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	known, err := c.cached(ctx, "labels "+match, w, func(ctx context.Context) ([]string, error) {
+	known, err := c.cached(ctx, "labels "+match, w, keepSeen, func(ctx context.Context) ([]string, error) {
 		v, _, _, err := c.api.LabelNames(ctx, []string{match}, w.From, w.To)
 		return texts(v), err
 	})
@@ -307,7 +311,7 @@ func (c *Client) names(ctx context.Context, wanted map[string][]string, w observ
 			if scope != "" {
 				match += "," + scope
 			}
-			got, err := c.cached(ctx, "names "+match+"}", w, func(ctx context.Context) ([]string, error) {
+			got, err := c.cached(ctx, "names "+match+"}", w, keepSeen, func(ctx context.Context) ([]string, error) {
 				v, _, _, err := c.api.LabelValues(ctx, model.MetricNameLabel, []string{match + "}"}, w.From, w.To)
 				return texts(v), err
 			})
@@ -332,19 +336,20 @@ func (c *Client) names(ctx context.Context, wanted map[string][]string, w observ
 
 func (c *Client) labelNames(ctx context.Context, name, scope string, w observability.Window) ([]string, error) {
 	match := name + "{" + scope + "}"
-	return c.cached(ctx, "labels "+match, w, func(ctx context.Context) ([]string, error) {
+	return c.cached(ctx, "labels "+match, w, keepSeen, func(ctx context.Context) ([]string, error) {
 		v, _, _, err := c.api.LabelNames(ctx, []string{match}, w.From, w.To)
 		return texts(v), err
 	})
 }
 
-// cached keeps for a moment what Prometheus says there is.
-func (c *Client) cached(ctx context.Context, key string, w observability.Window, ask func(context.Context) ([]string, error)) ([]string, error) {
+// cached keeps for a moment what Prometheus says there is. What is older than
+// the limit is asked anew.
+func (c *Client) cached(ctx context.Context, key string, w observability.Window, limit time.Duration, ask func(context.Context) ([]string, error)) ([]string, error) {
 	key += fmt.Sprint(" ", w.From.Truncate(time.Hour).Unix(), " ", w.To.Truncate(time.Hour).Unix())
 	for {
 		c.mu.Lock()
 		s, ok := c.seen[key]
-		if ok && time.Now().Before(s.until) {
+		if ok && time.Now().Before(s.until) && time.Since(s.at) < limit {
 			c.mu.Unlock()
 			return s.names, nil
 		}
@@ -381,7 +386,8 @@ func (c *Client) cached(ctx context.Context, key string, w observability.Window,
 	if len(c.seen) >= mostSeen {
 		clear(c.seen)
 	}
-	c.seen[key] = seen{names, time.Now().Add(keep)}
+	now := time.Now()
+	c.seen[key] = seen{names, now, now.Add(keep)}
 	return names, nil
 }
 

@@ -71,3 +71,33 @@ func TestWhatIsAskedToFindOut(t *testing.T) {
 		t.Errorf("%d questions about names: %v", n, seen.asked)
 	}
 }
+
+// TestANewWorkloadIsSeenSoon holds that what is measured for the first time is
+// found within seconds, also where others of its namespace were asked about just
+// before: a new version is judged by what it does then.
+func TestANewWorkloadIsSeenSoon(t *testing.T) {
+	server := sandboxtest.Prometheus(t)
+	now := time.Now().Truncate(15 * time.Second)
+	from, w := now.Add(-20*time.Minute), observability.Window{From: now.Add(-15 * time.Minute), To: now}
+	series := func(name string) promtest.Series {
+		return promtest.Line(with(series("http_requests_total", "namespace", "shop", "service", name), "code", "200", "job", "scraper"), from, now, 15*time.Second, rising(3))
+	}
+	feed(t, server.URL, series("web"))
+	c := dial(t, server.URL)
+	ask := func(name string) error {
+		_, err := c.Measure(t.Context(), Question{Target: observability.Target{Namespace: "shop", Kind: "Deployment", Name: name}, Metric: observability.RequestRate, Window: w})
+		return err
+	}
+	if err := ask("web"); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask("web-canary"); err == nil {
+		t.Fatal("there are numbers of what is not there yet")
+	}
+	feed(t, server.URL, series("web-canary"))
+	for began := time.Now(); ask("web-canary") != nil; time.Sleep(200 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatal("it is not seen after a minute")
+		}
+	}
+}
