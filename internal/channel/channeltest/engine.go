@@ -24,12 +24,13 @@ type Engine struct {
 	kept     map[string][]dialogue.Event
 	told     map[string]int64
 	left     []string
+	asked    map[string]bool
 	seq      int64
 }
 
 // NewEngine returns an engine that answers by the script.
 func NewEngine(answer func(dialogue.Request) dialogue.Reply) *Engine {
-	return &Engine{Answer: answer, hub: dialogue.NewHub(), kept: map[string][]dialogue.Event{}, told: map[string]int64{}}
+	return &Engine{Answer: answer, hub: dialogue.NewHub(), kept: map[string][]dialogue.Event{}, told: map[string]int64{}, asked: map[string]bool{}}
 }
 
 // Respond keeps the request and answers it.
@@ -42,7 +43,17 @@ func (e *Engine) Respond(_ context.Context, r dialogue.Request) dialogue.Reply {
 		reply = e.Answer(r)
 	}
 	reply.Conversation = r.Conversation
+	e.mu.Lock()
+	e.asked[r.Conversation] = reply.Expect != "" && reply.Expect != dialogue.ExpectNone
+	e.mu.Unlock()
 	return reply
+}
+
+// Asked reports whether the last answer of a conversation asked something.
+func (e *Engine) Asked(_ context.Context, conversation string) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.asked[conversation], nil
 }
 
 // Await gives what is told by script.

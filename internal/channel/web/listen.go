@@ -109,9 +109,15 @@ func formatOf(p *multipart.Part) speech.Format {
 	return ""
 }
 
-// listened is what was heard of a recording.
-func (s *Server) listened(ctx context.Context, a speech.Audio) (speech.Heard, error) {
-	return s.ears.Recognize(ctx, a, s.hints(ctx))
+// listened is what was heard of a recording. Where something was asked in its
+// conversation, a yes, a name or a number alone is expected.
+func (s *Server) listened(ctx context.Context, conversation string, a speech.Audio) (speech.Heard, error) {
+	h := s.hints(ctx)
+	var err error
+	if h.Question, err = s.engine.Asked(ctx, conversation); err != nil {
+		return speech.Heard{}, err
+	}
+	return s.ears.Recognize(ctx, a, h)
 }
 
 // deaf is what is told where nothing listens.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/internal/channel/channeltest"
 	"github.com/firstmate-ops/firstmate/internal/channel/web"
+	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/speech"
 )
@@ -102,5 +103,39 @@ func TestRecordedTurn(t *testing.T) {
 				t.Error(w.Body)
 			}
 		})
+	}
+}
+
+// TestRecordedAnswer records the answers to questions: the ears know of a question,
+// that of this conversation, for as long as it is open.
+func TestRecordedAnswer(t *testing.T) {
+	replies := map[string]string{"scale web to five": dialogue.ExpectConfirm, "restart it": dialogue.ExpectChoice, "scale web": "replicas"}
+	e := channeltest.NewEngine(func(r dialogue.Request) dialogue.Reply {
+		expect := replies[r.Text]
+		if expect == "" {
+			expect = dialogue.ExpectNone
+		}
+		return dialogue.Reply{Speech: "ok", Text: "ok", Expect: expect}
+	})
+	mux := http.NewServeMux()
+	s := web.NewServer(t.Context(), web.Config{}, e, slog.New(slog.DiscardHandler))
+	on := &ears{}
+	s.Listen(on, func(context.Context) speech.Hints { return speech.Hints{Names: []string{"web"}} })
+	s.Routes(mux)
+	for _, turn := range []struct {
+		says     string
+		question bool
+	}{
+		{"scale web to five", false}, {"yes", true}, {"restart it", false}, {"web", true}, {"scale web", false}, {"five", true}, {"thanks", false},
+	} {
+		on.heard = speech.Heard{Text: turn.says, Confidence: 0.9}
+		// What is asked in another conversation is answered there.
+		e.Respond(t.Context(), dialogue.Request{Conversation: "c-2", Text: "scale web to five"})
+		if w := recording(t, mux, "audio/wav", "a", []byte("x")); w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if on.hints.Question != turn.question || len(on.hints.Names) != 1 {
+			t.Errorf("%q: %+v", turn.says, on.hints)
+		}
 	}
 }

@@ -47,6 +47,7 @@ type engine interface {
 	Respond(ctx context.Context, r dialogue.Request) dialogue.Reply
 	Subscribe(conversation string) *dialogue.Subscription
 	Events(ctx context.Context, conversation string, after int64, f func(dialogue.Event) error) error
+	Asked(ctx context.Context, conversation string) (bool, error)
 }
 
 // Server answers the API and serves the console's page.
@@ -167,7 +168,7 @@ func (s *Server) turn(w http.ResponseWriter, r *http.Request) error {
 		if err := CheckConversation(in.Conversation); err != nil {
 			return err
 		}
-		if heard, err = s.listened(r.Context(), *recording); err != nil {
+		if heard, err = s.listened(r.Context(), in.Conversation, *recording); err != nil {
 			return err
 		}
 		in.Text = heard.Text
