@@ -8,7 +8,6 @@ import (
 
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
-	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/webhook"
 )
 
@@ -166,7 +165,7 @@ func renderCX(r dialogue.Reply) ([]byte, error) {
 		"expect": r.Expect, "choices": r.Choices, "proposal": proposal(r), "outcome": r.Outcome, "fault": r.Fault,
 	}}
 	return fitting(said(r), func(said string) any {
-		out.FulfillmentResponse.Messages = []cxMessage{{Text: &cxText{[]string{said}}}, {OutputAudioText: &cxAudio{speech.Say(said, speech.Limits{}).SSML}}}
+		out.FulfillmentResponse.Messages = []cxMessage{{Text: &cxText{[]string{said}}}, {OutputAudioText: &cxAudio{aloud(said).SSML}}}
 		return out
 	})
 }

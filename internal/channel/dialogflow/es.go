@@ -67,7 +67,7 @@ func (h *ESHandler) serve(w http.ResponseWriter, r *http.Request) error {
 	if next > 0 {
 		answer, err = json.Marshal(followUp(next, in.QueryResult.LanguageCode.v, proposal(reply)))
 	} else {
-		answer, err = renderES(in.Session, reply)
+		answer, err = renderES(in.Session, reply, in.telephone())
 	}
 	if err != nil {
 		return err
@@ -124,6 +124,7 @@ type esRequest struct {
 		}] `json:"intent"`
 	} `json:"queryResult"`
 	Original lenient[struct {
+		Source  lenient[string] `json:"source"`
 		Payload json.RawMessage `json:"payload"`
 	}] `json:"originalDetectIntentRequest"`
 }
@@ -143,6 +144,15 @@ func (in *esRequest) heard() heard {
 }
 
 func (in *esRequest) intent() string { return in.QueryResult.Intent.v.DisplayName.v }
+
+// telephone reports whether the answer is heard: it came through a telephone
+// gateway, which says so also where the number is withheld.
+func (in *esRequest) telephone() bool {
+	var p struct {
+		Telephony map[string]any `json:"telephony"`
+	}
+	return in.Original.v.Source.v == "GOOGLE_TELEPHONY" || json.Unmarshal(in.Original.v.Payload, &p) == nil && p.Telephony != nil
+}
 
 // waited is how often Dialogflow called again for one sentence.
 func (in *esRequest) waited() int {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 )
 
 // contextLifespan is for how many turns the agent remembers our context.
@@ -37,8 +38,9 @@ type esContext struct {
 // more ends a text that was cut.
 const more = " …and more."
 
-// renderES is the reply as Dialogflow ES takes it, cut to its size limit.
-func renderES(session string, r dialogue.Reply) ([]byte, error) {
+// renderES is the reply as Dialogflow ES takes it, cut to its size limit. It has one
+// text for the eye and the ear: put for the ear where somebody telephones.
+func renderES(session string, r dialogue.Reply, telephone bool) ([]byte, error) {
 	out := esResponse{
 		OutputContexts: []esContext{{
 			Name: session + "/contexts/firstmate", LifespanCount: contextLifespan,
@@ -47,6 +49,9 @@ func renderES(session string, r dialogue.Reply) ([]byte, error) {
 		Source: "firstmate",
 	}
 	return fitting(said(r), func(said string) any {
+		if telephone {
+			said = aloud(said).Text
+		}
 		var m esMessage
 		m.Text.Text = []string{said}
 		out.FulfillmentText, out.FulfillmentMessages = said, []esMessage{m}
@@ -66,6 +71,21 @@ func fitting(said string, answer func(said string) any) ([]byte, error) {
 		}
 		whole = cut(whole, len(whole)/2)
 		said = whole + more
+	}
+}
+
+// aloud is what is said as it is spoken, within what Google's voices take. Of more
+// than that the first sentences are spoken, and the question at the end.
+func aloud(said string) speech.Spoken {
+	for room := maxSpoken - len(more) - len("<s></s>"); ; {
+		out := speech.Say(said, speech.Limits{Characters: room})
+		if out.Cut && !strings.HasSuffix(out.Text, "?") {
+			out = speech.Say(out.Text+more, speech.Limits{})
+		}
+		if len(out.SSML) <= maxSpoken || room <= 0 {
+			return out
+		}
+		room = room*maxSpoken/len(out.SSML) - 1 // characters of several bytes
 	}
 }
 

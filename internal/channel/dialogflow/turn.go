@@ -14,11 +14,12 @@ import (
 )
 
 // Limits of what is taken and given; Dialogflow sends 256 characters of text
-// at most and takes 64 KiB.
+// at most and takes 64 KiB, and Google's voices speak 5,000 bytes with their markup.
 const (
 	maxText     = 1000 // characters
 	maxSession  = 512  // bytes
 	maxResponse = 64 << 10
+	maxSpoken   = 5000
 )
 
 // minConfidence is how sure the agent has to be of what it recognised.
