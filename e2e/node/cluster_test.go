@@ -177,7 +177,7 @@ func (n *node) serve(t *testing.T) *bot {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "firstmate.yaml")
 	text := `access: {people: [{name: ann, speakers: ["dialogflow:*", "web:*"], user: ann, groups: ["system:masters"], write: true}]}
-dialogflow: {es: {username: node, password: node}}
+dialogflow: {pin: false, es: {username: node, password: node}}
 `
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

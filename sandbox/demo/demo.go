@@ -36,7 +36,7 @@ access:
       user: demo
       groups: [shop-operators]
       write: true
-dialogflow: {es: {username: demo, password: demo}}
+dialogflow: {pin: false, es: {username: demo, password: demo}}
 alerts: {username: alertmanager, password: %[2]s}
 # Somebody watches: how a version does is told sooner than after the usual five minutes.
 rollouts: {bake_for: 90s}

@@ -72,7 +72,7 @@ func (n *nodeDown) choose(ctx context.Context) (string, error) {
 	points := map[string]int{}
 	for _, p := range pods.Items {
 		switch {
-		case p.Spec.NodeName == "":
+		case p.Spec.NodeName == "", p.DeletionTimestamp != nil: // a fault before may have left some that go
 		case p.Labels["app"] == "checkout":
 			points[p.Spec.NodeName] += 100
 		case strings.HasPrefix(p.Name, "postgres-"):
