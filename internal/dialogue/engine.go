@@ -319,6 +319,9 @@ const (
 func (e *Engine) handle(ctx context.Context, t *Turn) (Reply, error) {
 	h := e.handlers[t.Intent.Name]
 	if h == nil && t.Intent.Name == intents.OutOfScope {
+		if err := misfit(t.Request.Text, func() []string { return t.heard.Inventory.Data().Nodes }); err != nil {
+			return Reply{}, err
+		}
 		return Reply{}, fault.New(fault.NotUnderstood, "I did not understand that. Say “help” for what I can do.")
 	}
 	if t.Intent.Name != "repeat" && t.Intent.Name != "help" && t.Intent.Name != "thanks" {
