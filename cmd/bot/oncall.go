@@ -34,7 +34,7 @@ func (c Config) desk(parts oncall.Parts, numbers *prometheus.Client, home string
 	}
 	parts.Line, parts.Until = line{carrier}, skill.Coming
 	if numbers != nil {
-		parts.Measure = gauge{numbers, home, c.OnCall.Window}.now
+		parts.Measure = gauge{numbers, home, c.OnCall.Window}.since
 	}
 	return oncall.NewDesk(oncall.Config{
 		Policy:  oncall.Policy{Plan: plan, AckFor: cmp.Or(c.Observability.Alertmanager.AcknowledgeFor, time.Hour)},
@@ -127,37 +127,67 @@ type gauge struct {
 	window time.Duration
 }
 
-// now is the latest value of a metric. A window that is too short for how often
-// Prometheus looks is widened.
-func (g gauge) now(ctx context.Context, t observability.Target, m observability.Metric) (v float64, err error) {
-	for _, window := range []time.Duration{g.window, 2 * g.window, 4 * g.window} {
-		if v, err = g.over(ctx, t, m, window); err == nil || fault.KindOf(err) != fault.NotFound {
-			return v, err
-		}
-	}
-	return v, err
-}
+const (
+	// gaugeBack is for how many windows before is looked how often Prometheus does.
+	gaugeBack = 4
+	// gaugeSteps is how many samples end within a window.
+	gaugeSteps = 4
+	// gaugeMost is the oldest that is asked for of a change.
+	gaugeMost = 15 * time.Minute
+)
 
-func (g gauge) over(ctx context.Context, t observability.Target, m observability.Metric, window time.Duration) (float64, error) {
-	at := time.Now()
-	a, err := g.client.Measure(ctx, prometheus.Question{
-		Target: athome(t, g.home), Metric: m, Window: observability.Window{From: at.Add(-time.Minute), To: at}, Step: 5 * time.Second, Rate: window,
-	})
-	if err != nil {
-		return 0, err
+// since are samples of a metric that begin after a time. A window that is too
+// short for how often Prometheus looks is widened.
+func (g gauge) since(ctx context.Context, t observability.Target, m observability.Metric, since time.Time) (oncall.Reading, error) {
+	now := time.Now()
+	if now.Sub(since) > gaugeMost {
+		since = now.Add(-gaugeMost)
 	}
-	var last observability.Point
-	for _, s := range a.Series {
-		for _, p := range s.Points {
-			if !p.At.Before(last.At) {
-				last = p
+	for window := g.window; ; window *= 2 {
+		r, step := oncall.Reading{Window: window}, window/gaugeSteps
+		first := since.Add(window + time.Millisecond).Truncate(time.Millisecond) // the first sample that has nothing of the time before
+		whole := observability.Window{From: first.Add(-gaugeBack * window), To: now}
+		ask := func(m observability.Metric, from time.Time) ([]observability.Point, error) {
+			a, err := g.client.Measure(ctx, prometheus.Question{
+				Target: athome(t, g.home), Metric: m, Window: observability.Window{From: from, To: now}, Seen: whole, Step: step, Rate: window,
+			})
+			if err != nil || len(a.Series) == 0 {
+				return nil, err
+			}
+			return a.Series[0].Points, nil
+		}
+		rates, err := ask(observability.RequestRate, whole.From)
+		widest := window >= 4*g.window
+		switch {
+		case fault.KindOf(err) == fault.NotFound && !widest:
+			continue
+		case err != nil && fault.KindOf(err) != fault.NotFound:
+			return r, err
+		case err == nil && 10*len(rates) < 8*int(whole.Length()/step) && !widest:
+			continue // many windows with fewer than two scrapes
+		}
+		counted := err == nil
+		if first.After(now) {
+			return r, nil
+		}
+		values, err := ask(m, first)
+		if fault.KindOf(err) == fault.NotFound {
+			return r, nil // nothing of it is there yet
+		}
+		if err != nil {
+			return r, err
+		}
+		asked := map[time.Time]float64{}
+		for _, p := range rates {
+			asked[p.At] = p.Value
+		}
+		for _, p := range values {
+			if rate := asked[p.At]; rate > 0 || !counted { // where nobody asks, nothing fails
+				r.Samples = append(r.Samples, oncall.Sample{At: p.At, Value: p.Value, Requests: rate * step.Seconds()})
 			}
 		}
+		return r, nil
 	}
-	if last.At.IsZero() {
-		return 0, fault.New(fault.NotFound, "Nothing was measured in the last minute.")
-	}
-	return last.Value, nil
 }
 
 // onCall looks whether everybody on call can be rung, and can do something then.

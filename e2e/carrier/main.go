@@ -10,17 +10,20 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/channel/phone/carriertest"
 	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/speech/offline"
@@ -42,6 +45,11 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	number, dir := fs.String("number", "", "the `number` of the person"), fs.String("dir", "", "the `folder` for what is spoken")
 	voice := fs.String("voice", "slt", "who speaks for the bot")
 	var lines []carriertest.Line
+	var names []string
+	fs.Func("name", "a `name` that the recogniser may expect where it is told so; may be repeated", func(s string) error {
+		names = append(names, s)
+		return nil
+	})
 	fs.Func("line", "`heard=>said`: whoever hears what fits the expression says that, keys it if it is in digits, hangs up at a dash; may be repeated", func(s string) error {
 		hears, does, ok := strings.Cut(s, "=>")
 		act := carriertest.Act{Say: does}
@@ -64,9 +72,11 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		return err
 	}
 	studio := newStudio(*dir, *voice, out)
+	defer studio.close()
+	studio.names = names
 	c := carriertest.New(carriertest.Config{Account: *account, Token: *token, Pace: 1, Mouth: studio.bot(), Ear: studio.person(), Show: studio.show})
 	defer c.Close()
-	c.Has(*number, carriertest.Subscriber{Person: person})
+	c.Has(*number, carriertest.Subscriber{Person: again(person)})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -84,14 +94,47 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	}()
 	studio.show("CARRIER_URL=http://" + l.Addr().String())
 	studio.show(studio.how())
+	studio.show(studio.hears())
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
 
-// studio speaks what is said: to a player of this machine, else into files.
+// unheard is what the bot says to what it did not hear well, and meant what it
+// asks whether that was said; keypad is where it gives up.
+var (
+	unheard = regexp.MustCompile(`(?i)say it again|did not (hear|understand)|not sure that I heard|what can I do`)
+	meant   = regexp.MustCompile(`(?i)did you (say|mean)`)
+	keypad  = regexp.MustCompile(`(?i)9 to hang up`)
+)
+
+// again is somebody who says again what was misheard.
+func again(p carriertest.Person) carriertest.Person {
+	var last carriertest.Act
+	return func(heard string) carriertest.Act {
+		act := p(heard)
+		switch {
+		case act != carriertest.Act{}:
+			last = act
+		case keypad.MatchString(heard):
+			return carriertest.Act{Keys: "9"}
+		case meant.MatchString(heard):
+			return carriertest.Act{Say: "yes"}
+		case unheard.MatchString(heard):
+			return last
+		}
+		return act
+	}
+}
+
+// studio speaks what is said: to a player of this machine, else into files. What
+// the person says is heard by a recogniser, where there is one.
 type studio struct {
+	listens *offline.Recognizer // nil where nobody listens
+	names   []string
+	deaf    string // why nobody listens
+
 	dir    string
 	voices map[string]*offline.Voice
 	player []string // "" where there is none
@@ -119,7 +162,41 @@ func newStudio(dir, voice string, out io.Writer) *studio {
 			break
 		}
 	}
+	if s.listens, s.deaf = recogniser(tools); s.listens != nil && len(s.voices) < 2 {
+		s.close()
+		s.listens, s.deaf = nil, "nothing is spoken"
+	}
 	return s
+}
+
+// recogniser is what listens to the person, or why nothing does.
+func recogniser(tools offline.Tools) (*offline.Recognizer, string) {
+	if ok, lacks := tools.Hears(); !ok {
+		return nil, "not installed: " + strings.Join(lacks, ", ")
+	}
+	c, err := intents.English()
+	if err != nil {
+		return nil, err.Error()
+	}
+	r, err := offline.NewRecognizer(tools, c, intents.NewRecognizer(c), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err.Error()
+	}
+	return r, ""
+}
+
+func (s *studio) close() {
+	if s.listens != nil {
+		_ = s.listens.Close() // files of a temporary folder
+	}
+}
+
+// hears says who hears the person.
+func (s *studio) hears() string {
+	if s.listens == nil {
+		return "EARS=none: what the person says is not listened to but taken as said (" + s.deaf + `; "make speech" installs what listens)`
+	}
+	return "EARS=pocketsphinx: what the person says is recognised from its sound, through a telephone"
 }
 
 // how says how it speaks.
@@ -151,9 +228,31 @@ func (m mouth) Speak(ctx context.Context, text string) (string, error) {
 
 type ear struct{ *studio }
 
-// Hear is what the person says; it is understood as it is said.
-func (e ear) Hear(ctx context.Context, text string, _ []string) (string, float64, error) {
-	return text, 0.95, e.speak(ctx, "person", text)
+// Hear is what the person says, and what is heard of it. Whoever listens does so
+// while they speak, as a carrier does.
+func (e ear) Hear(ctx context.Context, text string, hints []string) (string, float64, error) {
+	if e.listens == nil {
+		return text, 0.95, e.speak(ctx, "person", text)
+	}
+	by := carriertest.Spoken{Voices: []speech.Synthesizer{e.voices["person"]}, Recognizer: e.listens, Names: e.names}
+	var heard string
+	var sure float64
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		heard, sure, err = by.Hear(ctx, text, hints)
+		done <- err
+	}()
+	spoke := e.speak(ctx, "person", text)
+	if err := errors.Join(spoke, <-done); err != nil {
+		if ctx.Err() != nil {
+			return "", 0, err
+		}
+		e.show(fmt.Sprintf("👂 (could not listen, so it is taken as said: %v)", err))
+		return text, 0.95, nil
+	}
+	e.show(fmt.Sprintf("👂 heard “%s”, %.0f %% sure", heard, 100*sure))
+	return heard, sure, nil
 }
 
 // speak says something, and takes as long as that takes by telephone.

@@ -74,8 +74,8 @@ type Incident struct {
 	Line     []Moment          `json:"line,omitempty"` // the time-line
 	By       string            `json:"by,omitempty"`   // who took it
 	Action   string            `json:"action,omitempty"`
-	Acted    bool              `json:"acted,omitempty"` // the action is over, and did what it should
-	Normal   int               `json:"normal,omitempty"`
+	Acted    bool              `json:"acted,omitempty"`   // the action is over, and did what it should
+	Made     time.Time         `json:"made,omitzero"`     // when it was
 	Deadline time.Time         `json:"deadline,omitzero"` // by which it should be normal
 	Into     string            `json:"into,omitempty"`    // the incident that it became part of
 	After    string            `json:"after,omitempty"`   // what was tried before it rings again: lineFailed, lineStill

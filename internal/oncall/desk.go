@@ -47,8 +47,8 @@ type Line interface {
 	Text(ctx context.Context, to schedule.Contact, text string) error
 }
 
-// Measure says how a metric of a target is now.
-type Measure func(ctx context.Context, t observability.Target, m observability.Metric) (float64, error)
+// Measure says how a metric of a target is since a time.
+type Measure func(ctx context.Context, t observability.Target, m observability.Metric, since time.Time) (Reading, error)
 
 // People knows whose a speaker is; *access.Guard does.
 type People interface {
@@ -322,11 +322,17 @@ func (d *Desk) look(ctx context.Context, t task) error {
 		if g.Metric == "" || d.Measure == nil {
 			return nil // the alert has to resolve
 		}
-		v, err := d.Measure(ctx, g.Target, g.Metric)
-		if err != nil {
+		made := in.Made
+		r, err := d.Measure(ctx, g.Target, g.Metric, made)
+		if err != nil || len(r.Samples) == 0 {
 			return err
 		}
-		return d.change(ctx, func(b *Book, now time.Time) []task { return b.measured(in.ID, v, now) })
+		return d.change(ctx, func(b *Book, now time.Time) []task {
+			if is := b.incident(in.ID); is == nil || !is.Made.Equal(made) {
+				return nil // something else was changed meanwhile
+			}
+			return b.measured(in.ID, r, now)
+		})
 	}
 	var end *dialogue.Event
 	err = d.talk.Events(ctx, t.call.Conversation, 0, func(ev dialogue.Event) error {

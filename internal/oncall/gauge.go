@@ -1,6 +1,7 @@
 package oncall
 
 import (
+	"slices"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/diagnosis"
@@ -52,11 +53,53 @@ func found(k diagnosis.Case, v diagnosis.Verdict, said string) Finding {
 	return f
 }
 
+// Sample is a metric over a short window.
+type Sample struct {
+	At    time.Time // at the end of the window
+	Value float64
+	// Requests are how many came since the sample before; 0 where nobody counts them.
+	Requests float64
+}
+
+// Reading is how a metric was since a change was made: samples of windows that
+// begin after it, the oldest first. Windows without a request have none.
+type Reading struct {
+	Window  time.Duration
+	Samples []Sample
+}
+
+// Recovered reports whether all is well again, and how it is now: the newest
+// samples are all well, and of so many requests that it is no chance; where there
+// are few requests, for so long that it would have shown.
+func (g Gauge) Recovered(r Reading) (now float64, ok bool) {
+	run, sum, requests := 0, 0.0, 0.0
+	var span time.Duration
+	for _, s := range slices.Backward(r.Samples) {
+		if !g.Well(s.Value) {
+			break
+		}
+		run++
+		sum += s.Value
+		requests += s.Requests
+		span = r.Window + r.Samples[len(r.Samples)-1].At.Sub(s.At)
+	}
+	if run < gaugeTimes || requests < gaugeRequests && span < gaugeSpan {
+		return 0, false
+	}
+	return sum / float64(run), true
+}
+
 const (
-	// gaugeEvery is how often is looked whether all is well again, gaugeTimes how
-	// often in a row it must be.
-	gaugeEvery = 3 * time.Second
-	gaugeTimes = 2
+	// gaugeTimes is how many samples in a row must be well, of how many requests or
+	// else over how long a time: what the gate asks for where something is rolled back.
+	gaugeTimes    = 3
+	gaugeRequests = 50
+	gaugeSpan     = time.Minute
+	// gaugeEvery is how often is looked whether all is well again, and gaugeLater
+	// how often where it was not within gaugeSoon.
+	gaugeEvery = time.Second
+	gaugeLater = 5 * time.Second
+	gaugeSoon  = 2 * time.Minute
 	// gaugeFor is how long after a change that should have helped it may take.
 	gaugeFor = 10 * time.Minute
 )

@@ -115,6 +115,9 @@ func (in *Incident) look(now time.Time, p Policy) []task {
 		return in.failed(now, lineStill, nil)
 	case in.Acted:
 		in.Due = now.Add(gaugeEvery)
+		if now.Sub(in.Made) > gaugeSoon {
+			in.Due = now.Add(gaugeLater)
+		}
 	default:
 		in.Due = now.Add(lookEvery)
 	}
@@ -126,7 +129,7 @@ func (in *Incident) again(now time.Time, p Policy, what string, data map[string]
 	in.note(now, what, data)
 	in.After = what
 	in.State, in.Due, in.Turn, in.Turns = Ready, now, 0, nil
-	in.By, in.Action, in.Acted, in.Normal = "", "", false, 0
+	in.By, in.Action, in.Acted = "", "", false
 }
 
 // ring begins somebody's turn.
@@ -355,7 +358,7 @@ func (b *Book) decided(conversation, action, what string, now time.Time) {
 		return
 	}
 	in.note(now, lineDecided, map[string]string{"Person": c.Person, "What": what})
-	in.State, in.By, in.Action, in.Acted, in.Normal = Taken, c.Person, action, false, 0
+	in.State, in.By, in.Action, in.Acted = Taken, c.Person, action, false
 	in.Due, in.Deadline = now.Add(lookEvery), now.Add(actFor)
 }
 
@@ -369,7 +372,7 @@ func (b *Book) outcome(id, action string, ok bool, said string, now time.Time) [
 		return in.failed(now, lineFailed, map[string]string{"Said": said})
 	}
 	in.note(now, lineDone, map[string]string{"Said": said})
-	in.Acted, in.Due, in.Deadline = true, now, now.Add(gaugeFor)
+	in.Acted, in.Made, in.Due, in.Deadline = true, now, now, now.Add(gaugeFor)
 	var out []task
 	if c := *in.last(); !c.open() { // else it is told in the call
 		out = append(out, task{do: doText, incident: in.ID, contact: schedule.Contact{Person: c.Person, Phone: c.Phone}, words: "oncall.text.done", data: map[string]string{"Said": said}})
@@ -388,7 +391,7 @@ func (b *Book) rolledOut(id, action string, now time.Time) {
 		return
 	}
 	in.note(now, lineMade, nil)
-	in.Acted, in.Due, in.Deadline = true, now, now.Add(gaugeFor)
+	in.Acted, in.Made, in.Due, in.Deadline = true, now, now, now.Add(gaugeFor)
 }
 
 // failed: the change did not help. Whoever agreed to it is told, by another call
@@ -397,7 +400,7 @@ func (in *Incident) failed(now time.Time, what string, data map[string]string) [
 	in.note(now, what, data)
 	in.After = what
 	c := *in.last()
-	in.By, in.Action, in.Acted, in.Normal = "", "", false, 0
+	in.By, in.Action, in.Acted = "", "", false
 	if c.open() {
 		in.State, in.Due = Talking, now.Add(talkLimit)
 		if what == lineFailed {
@@ -419,16 +422,13 @@ func (in *Incident) gaugeData(value *float64) map[string]string {
 }
 
 // measured is told how the measure of the alert is now, after a change was done.
-func (b *Book) measured(id string, value float64, now time.Time) []task {
+func (b *Book) measured(id string, r Reading, now time.Time) []task {
 	in := b.incident(id)
 	if in == nil || in.State != Taken || !in.Acted {
 		return nil
 	}
-	if !in.Finding.Gauge.Well(value) {
-		in.Normal = 0
-		return nil
-	}
-	if in.Normal++; in.Normal < gaugeTimes {
+	value, ok := in.Finding.Gauge.Recovered(r)
+	if !ok {
 		return nil
 	}
 	return in.normal(now, figure(value, in.Finding.Gauge.Metric))

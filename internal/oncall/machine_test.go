@@ -116,10 +116,14 @@ func (w *world) newDesk() *oncall.Desk {
 	}
 	d := oncall.NewDesk(oncall.Config{Policy: oncall.Policy{Plan: p, AckFor: time.Hour}, Channel: "incidents", PhoneChannel: "phone"}, oncall.Parts{
 		Store: w.store, Line: w, People: w, Catalogue: w.cat, Log: slog.New(slog.DiscardHandler),
-		Measure: func(context.Context, observability.Target, observability.Metric) (float64, error) {
+		Measure: func(_ context.Context, _ observability.Target, _ observability.Metric, since time.Time) (oncall.Reading, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.ratio, nil
+			r := oncall.Reading{Window: 10 * time.Second}
+			for at := since.Add(r.Window); !at.After(time.Now()); at = at.Add(2500 * time.Millisecond) {
+				r.Samples = append(r.Samples, oncall.Sample{At: at, Value: w.ratio, Requests: 50})
+			}
+			return r, nil
 		},
 		Until: func(string, time.Time) (time.Time, bool) { return time.Time{}, false },
 	})
@@ -412,7 +416,9 @@ func TestWhatIsMadeIsMeasuredBeforeItsOutcome(t *testing.T) {
 		w.mu.Lock()
 		made = true
 		w.mu.Unlock()
-		w.after(15 * time.Second)
+		w.after(14 * time.Second)
+		w.state(oncall.Taken) // too little was measured since
+		w.after(4 * time.Second)
 		w.state(oncall.Over)
 		w.mu.Lock()
 		defer w.mu.Unlock()

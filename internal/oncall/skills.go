@@ -78,8 +78,8 @@ func (d *Desk) status(ctx context.Context, t *dialogue.Turn, of dialogue.Handler
 		if in, _ := b.conversation(t.Request.Conversation); in != nil && in.State == Taken && in.Acted {
 			data := in.gaugeData(nil)
 			if g := in.Finding.Gauge; g.Metric != "" && d.Measure != nil {
-				if v, err := d.Measure(ctx, g.Target, g.Metric); err == nil {
-					data["Value"] = figure(v, g.Metric)
+				if m, err := d.Measure(ctx, g.Target, g.Metric, in.Made); err == nil && len(m.Samples) > 0 {
+					data["Value"] = figure(m.Samples[len(m.Samples)-1].Value, g.Metric)
 				}
 			}
 			all := dialogue.Data{}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,7 +28,7 @@ const nightConfig = `phone:
   numbers: ["+15005550001"]
   public_url: http://%[2]s
   api_url: %[3]s
-oncall: {file: %[1]s/oncall.yaml, window: 20s}
+oncall: {file: %[1]s/oncall.yaml, window: 10s}
 `
 
 const (
@@ -50,7 +53,8 @@ func stories() map[string]string { return map[string]string{"3am": "bad-release-
 const storyBanner = `
   Three in the morning. Checkout gets a new version, and it is a bad one.
   Prometheus will notice, Alertmanager will tell firstmate, and firstmate will ring
-  Ann, who is on call. 🤖 is firstmate, 👤 is Ann on her telephone. %s
+  Ann, who is on call. 🤖 is firstmate, 👤 is Ann on her telephone, ⏱ the time-line
+  that her team reads. %s
 
 `
 
@@ -67,7 +71,7 @@ func (d *demo) startCarrier(ctx context.Context) error {
 		return err
 	}
 	cmd := exec.Command(d.programs.carrier, "--account", carrierAccount, "--token", "demo", "--number", annsNumber, "--dir", spoken,
-		"--line", "shall i roll=>roll it back", "--line", "shall i go ahead=>yes", "--line", "key it in=>2580#", "--line", "back to normal=>goodbye")
+		"--name", "checkout", "--name", "payments", "--name", "cart", "--line", "shall i roll=>roll it back", "--line", "shall i go ahead=>yes", "--line", "key it in=>2580#", "--line", "back to normal=>9")
 	cmd.Stderr = os.Stderr
 	if _, err := cmd.StdinPipe(); err != nil { // it ends when this is closed
 		return err
@@ -85,7 +89,13 @@ func (d *demo) startCarrier(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the carrier did not start: %w", err)
 	}
-	_, d.voice, _ = strings.Cut(how, ": ")
+	hears, err := d.carrier.expect(ctx, "EARS=", botStart)
+	if err != nil {
+		return fmt.Errorf("the carrier did not start: %w", err)
+	}
+	_, voice, _ := strings.Cut(how, ": ")
+	_, ears, _ := strings.Cut(hears, ": ")
+	d.voice = voice + ";\n  " + ears
 	return nil
 }
 
@@ -114,24 +124,36 @@ func (d *demo) story(ctx context.Context) error {
 	moments := []*moment{
 		{name: "the telephone rings", line: regexp.MustCompile(`^☎ .* rings`)},
 		{name: "Ann has decided", line: regexp.MustCompile(`^👤 \(keys`)},
-		{name: "it is rolled back", line: regexp.MustCompile(`(?i)^🤖.*(is back on|it is done|errors are at|back to normal)`)},
+		{name: "it is rolled back", line: regexp.MustCompile(`^⏱ .*the change is made`)}, // of the time-line
 		{name: "errors are back to normal", line: regexp.MustCompile(`(?i)^🤖.*back to normal`)},
 	}
 	began := time.Now()
+	var mu sync.Mutex
 	show := func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
 		fmt.Printf("  %s  +%4.0f s  %s\n", time.Now().Format("15:04:05"), time.Since(began).Seconds(), line)
+		for _, m := range moments {
+			if m.at.IsZero() && m.line.MatchString(line) {
+				m.at = time.Now()
+			}
+		}
 	}
+	following, stop := context.WithCancel(ctx)
+	var follower sync.WaitGroup
+	defer follower.Wait()
+	defer stop()
+	follower.Go(func() {
+		if err := d.timeline(following, show); err != nil && following.Err() == nil {
+			show("(the time-line cannot be read: " + err.Error() + ")")
+		}
+	})
 	if err := d.breakIt(ctx, stories()[d.options.story]); err != nil {
 		return err
 	}
 	show("a new version of checkout is rolled out; nobody knows yet that it is bad")
 	err := d.carrier.read(ctx, storyLimit, func(line string) bool {
 		show(line)
-		for _, m := range moments {
-			if m.at.IsZero() && m.line.MatchString(line) {
-				m.at = time.Now()
-			}
-		}
 		return strings.HasPrefix(line, "☎ ") && strings.HasSuffix(line, "completed")
 	})
 	if errors.Is(err, errTooLong) {
@@ -140,6 +162,8 @@ func (d *demo) story(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stop()
+	follower.Wait()
 	fmt.Println()
 	last := began
 	for _, m := range moments {
@@ -151,6 +175,37 @@ func (d *demo) story(ctx context.Context) error {
 	}
 	fmt.Printf("  from the ring to the end %.0f s, of which the roll-out %.0f s\n\n", last.Sub(moments[0].at).Seconds(), moments[2].at.Sub(moments[1].at).Seconds())
 	return nil
+}
+
+// timeline shows what the incidents' conversation is told, as it is told.
+func (d *demo) timeline(ctx context.Context, show func(line string)) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/api/v1/conversations/incidents/events", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data:")
+		if !ok {
+			continue
+		}
+		var ev struct {
+			Text string `json:"text"`
+		}
+		if err := json.Unmarshal([]byte(data), &ev); err == nil && ev.Text != "" {
+			show("⏱ " + ev.Text)
+		}
+	}
+	return lines.Err()
 }
 
 // breakIt switches a fault on.

@@ -28,6 +28,8 @@ const (
 	patience = 1500 * time.Millisecond
 	// hearOutcome is how long a turn that only waits does so for the outcome.
 	hearOutcome = 3 * time.Second
+	// hearNews is how long it does so where the outcome should be there.
+	hearNews = time.Second
 )
 
 // Engine is what the telephone needs of the dialogue engine.

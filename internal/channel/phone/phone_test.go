@@ -154,7 +154,7 @@ type twiml struct {
 		Finish  string   `xml:"finishOnKey,attr"`
 		Digits  int      `xml:"numDigits,attr"`
 		Say     []string `xml:"Say"`
-		Pause   []struct{}
+		Timeout int      `xml:"timeout,attr"`
 	} `xml:"Gather"`
 	Pause    []struct{} `xml:"Pause"`
 	Redirect []string   `xml:"Redirect"`

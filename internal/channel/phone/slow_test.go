@@ -1,12 +1,15 @@
 package phone_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/channel/channeltest"
 	"github.com/firstmate-ops/firstmate/internal/channel/phone"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
@@ -100,4 +103,51 @@ func TestSignalWire(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
 		}
 	}
+}
+
+// later is a call that was placed, with something to come once it was agreed to.
+type later struct{ more bool }
+
+func (l *later) Opening(context.Context, string) (phone.Opening, bool) {
+	return phone.Opening{Conversation: "oncall-1", Speaker: access.NewSpeaker("phone", anns, access.StirShaken), More: l.more}, true
+}
+func (*later) Answered(context.Context, string) error      { return nil }
+func (*later) Ended(context.Context, string, string) error { return nil }
+
+// Who agreed to something of which more is to come is not asked whether there is
+// anything else; the news is said as soon as it is there.
+func TestMoreIsToCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := &later{}
+		said := "Rolling back."
+		e := channeltest.NewEngine(nil)
+		e.Answer = func(r dialogue.Request) dialogue.Reply {
+			if r.Text == "yes" {
+				calls.more = true // it is noted while the turn is answered
+				return dialogue.Reply{Speech: said, Text: said, Outcome: dialogue.OutcomeDone}
+			}
+			out := dialogue.OutcomePending
+			if !calls.more {
+				out = dialogue.OutcomeDone
+			}
+			return dialogue.Reply{Speech: said, Text: said, Outcome: out}
+		}
+		d := newDesk(t, config(), e, calls)
+		at := public + phone.PathVoice + "?n=1&ref=1-1"
+		a := d.post(at, form("SpeechResult", "yes", "Confidence", "0.9"))
+		if strings.Contains(a.said(), "Anything else") {
+			t.Errorf("said %q", a.said())
+		}
+		go func() {
+			time.Sleep(700 * time.Millisecond)
+			said, calls.more = "Errors are back to normal.", false
+			e.Push("oncall-1", dialogue.Event{Kind: dialogue.EventOutcome, Reply: dialogue.Reply{Text: said}})
+		}()
+		began := time.Now()
+		a = d.silent(a)
+		d.hears(a, "back to normal", "Anything else")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the news came after %v", took)
+		}
+	})
 }

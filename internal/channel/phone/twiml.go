@@ -94,7 +94,7 @@ const (
 	hearFor      = 5   // seconds until silence is an answer
 	keyFor       = 10  // seconds to find the keypad
 	mostDigits   = 12  // of a PIN
-	pollPause    = 2   // seconds between what is said while something runs
+	pollFor      = 2   // seconds that are listened between two looks while something runs
 	fixedPhrases = "yes, no, more, repeat, goodbye, cancel, undo, scale, roll back, roll out, restart, how is it going, why is it slow"
 )
 
@@ -115,7 +115,7 @@ func (h *Handler) listen(next leg, hints string, verbs ...any) []any {
 		g.Input, g.SpeechTimeout, g.Language, g.Hints, g.Profanity = byKeypad, "", "", "", ""
 		g.Timeout = keyFor
 	case next.running:
-		g.Timeout = pollPause
+		g.Timeout = pollFor
 	}
 	return []any{g, redirect{Method: http.MethodPost, URL: to}}
 }

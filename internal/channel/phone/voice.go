@@ -23,6 +23,9 @@ const (
 	maxText = 1000 // characters of what somebody says
 	// tries is how often is asked again before the keypad's menu.
 	tries = 2
+	// sayEvery is every which time that is waited is said how it goes, which is every
+	// ten seconds and what is said.
+	sayEvery = 2
 	// maxPolls bounds how long somebody listens to how it goes, some ten minutes.
 	maxPolls = 120
 )
@@ -310,6 +313,11 @@ func (h *Handler) speak(ctx context.Context, x exchange, r dialogue.Reply) ([]an
 	default:
 		next.expect = expectOther
 	}
+	if x.leg.ref != "" && x.leg.turn > 0 && h.parts.Calls != nil { // what was just agreed to may have something to come
+		if o, ok := h.parts.Calls.Opening(ctx, x.leg.ref); ok {
+			x.more = o.More
+		}
+	}
 	next.running = x.leg.running || r.Outcome == dialogue.OutcomePending && r.Proposal != nil && r.Expect != dialogue.ExpectConfirm && r.Expect != dialogue.ExpectPIN
 	if r.Outcome == dialogue.OutcomeDone || r.Outcome == dialogue.OutcomeFailed || r.Outcome == dialogue.OutcomeRolledBack {
 		next.running = x.more
@@ -326,7 +334,7 @@ func (h *Handler) speak(ctx context.Context, x exchange, r dialogue.Reply) ([]an
 		}
 	}
 	if next.running && next.expect == expectNone {
-		return h.listen(next, h.hints(ctx, next), h.cfg.say(text), pause{Length: pollPause}), nil
+		return h.listen(next, h.hints(ctx, next), h.cfg.say(text)), nil
 	}
 	if next.expect == expectNone && next.missed == 0 {
 		anything, err := h.words("anything", nil)
@@ -335,13 +343,17 @@ func (h *Handler) speak(ctx context.Context, x exchange, r dialogue.Reply) ([]an
 	return h.ask(ctx, next, text), nil
 }
 
-// howItGoes goes on talking while something runs: it waits a moment for the
-// outcome, and says how far it is.
+// howItGoes goes on while something runs: it waits a moment for the outcome. How
+// far it is, is said now and then: what is said delays the outcome.
 func (h *Handler) howItGoes(ctx context.Context, x exchange) ([]any, error) {
 	if x.leg.polled >= maxPolls {
 		return h.bye(ctx, x)
 	}
-	h.outcome(ctx, x.conversation, hearOutcome)
+	wait := hearOutcome
+	if x.leg.ref != "" && !x.more { // what was to come has come, or is about to
+		wait = hearNews
+	}
+	h.outcome(ctx, x.conversation, wait)
 	r, ok := h.begin(ctx, x.request("how is it going?")).wait(ctx, answerWithin-hearOutcome)
 	if !ok {
 		return h.collect(ctx, x, h.begin(ctx, x.request("")))
@@ -350,10 +362,13 @@ func (h *Handler) howItGoes(ctx context.Context, x exchange) ([]any, error) {
 	if !x.leg.running || r.Expect == dialogue.ExpectConfirm {
 		return h.speak(ctx, x, r)
 	}
-	text, _ := compose(r)
 	next := x.leg.next()
 	next.polled, next.expect = x.leg.polled+1, expectNone
-	return h.listen(next, h.hints(ctx, next), h.cfg.say(text), pause{Length: pollPause}), nil
+	if next.polled%sayEvery != 0 {
+		return h.listen(next, h.hints(ctx, next)), nil
+	}
+	text, _ := compose(r)
+	return h.listen(next, h.hints(ctx, next), h.cfg.say(text)), nil
 }
 
 // outcome waits for the end of something in a conversation, but not too long.
