@@ -121,7 +121,12 @@ func TestGlanceWithoutRights(t *testing.T) {
 		r := get[*kube.Reader](t)(kube.NewReader(behind, kube.ReaderOptions{}, discard))
 		eventually(t, "the rights count", func() bool {
 			r = get[*kube.Reader](t)(kube.NewReader(behind, kube.ReaderOptions{}, discard))
-			return r.Start(t.Context()) == nil
+			if r.Start(t.Context()) != nil {
+				return false
+			}
+			// Given while it started, they may have counted too late for more than one namespace.
+			_, err := r.Get(t.Context(), ref)
+			return err == nil
 		})
 		return r
 	}
