@@ -310,9 +310,19 @@ func TestWhatThereIs(t *testing.T) {
 	if r, err := http.Post(x.url+"/flush", "", nil); err != nil || r.Body.Close() != nil || r.StatusCode/100 != 2 {
 		t.Fatal("flush: ", r, err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		if known, err := x.cli.GetStats(`{app="cart"}`, x.w.From, x.w.To, true); err == nil && known.Entries > 0 {
+	// They are written one after the other: of all streams, before two ask for the same.
+	all := `{namespace=~".+"}`
+	series, err := x.cli.Series([]string{all}, x.w.From, x.w.To, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		known, err := x.cli.GetStats(all, x.w.From, x.w.To, true)
+		if err == nil && known.Streams >= uint64(len(series.Data)) {
 			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the index knows %+v of %d streams, %v", known, len(series.Data), err)
 		}
 	}
 	for _, selector := range []string{`{namespace="shop"}`, `{app=~"web|cart"}`} {
