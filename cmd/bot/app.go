@@ -48,6 +48,11 @@ type app struct {
 	told          []func(ctx context.Context, conversation string) // who is told that an outcome was
 	alerts        *alertNames
 
+	// overhear are told of all that is pushed in this process, and must not wait; bots
+	// run beside, until the process ends. Both are complete before run.
+	overhear []func(conversation string, ev dialogue.Event)
+	bots     []func(ctx context.Context) error
+
 	elector *kube.Elector // nil: this process is the only one
 	notes   chan note     // for other replicas
 }
@@ -176,6 +181,11 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 		desk.RolledOut = a.rolledOut
 		desk.Speak(a.turns(), engine)
 	}
+	engine.Relay(func(conversation string, ev dialogue.Event) {
+		for _, f := range a.overhear {
+			f(conversation, ev)
+		}
+	})
 	if c.Replicas.Lease != "" && opt.replica {
 		home, err := members[0].Connect() // the Lease is in the home cluster
 		if err == nil {
@@ -226,6 +236,13 @@ func (a *app) run(ctx context.Context, ready func(context.Context) error) (err e
 	wg.Go(func() { a.gossip(ctx) })
 	wg.Go(func() { a.sweep(ctx) })
 	wg.Go(func() { a.alerts.watch(ctx) })
+	for _, bot := range a.bots {
+		wg.Go(func() {
+			if err := bot(ctx); err != nil && ctx.Err() == nil { // the other channels go on
+				a.log.ErrorContext(ctx, "a chat is left", "err", err)
+			}
+		})
+	}
 	wg.Go(func() {
 		defer cancel() // without it, nothing that is agreed to would be done
 		ledgerErr = a.carryOut(ctx, func(ctx context.Context) error { return a.lead(ctx, narrator) })

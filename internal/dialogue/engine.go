@@ -250,8 +250,8 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	if r, done, err := e.unsure(t); done || err != nil {
 		return r, err
 	}
-	if t.Request.Confirm != "" {
-		t.Intent = intents.Intent{Name: "confirm", Slots: intents.Slots{}}
+	if button, _ := t.Request.Button(); button != "" {
+		t.Intent = intents.Intent{Name: button, Slots: intents.Slots{}}
 		return e.handle(ctx, t)
 	}
 	if r, ok, err := e.secret(ctx, t); ok || err != nil {

@@ -8,7 +8,7 @@ import "sync"
 type Hub struct {
 	mu   sync.Mutex
 	subs map[string]map[*Subscription]struct{}
-	also func(conversation string, e Event) // nil: there are no other processes
+	also []func(conversation string, e Event) // who else is told of what was pushed in this process
 }
 
 // NewHub returns a hub without listeners.

@@ -21,6 +21,21 @@ func (e *Engine) Leave(ctx context.Context, conversation string) error {
 	return e.save(ctx, Request{Conversation: conversation}, s, Reply{})
 }
 
+// Unheard gives the outcomes of a conversation that nobody was told yet, oldest
+// first; Heard notes that somebody was.
+func (e *Engine) Unheard(ctx context.Context, conversation string) ([]Event, error) {
+	s, _, err := e.load(ctx, conversation, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []Event
+	err = e.Events(ctx, conversation, s.Heard, func(ev Event) error {
+		out = append(out, ev)
+		return nil
+	})
+	return out, err
+}
+
 // Untold gives the outcomes of a conversation that nobody was told yet, and
 // notes that they are told now.
 func (e *Engine) Untold(ctx context.Context, conversation string) ([]Reply, error) {

@@ -3,9 +3,12 @@ package dialogue
 import "context"
 
 // Relay hands what is pushed in this process to also, for other processes that
-// share the store: somebody may listen to the conversation there. also must not
-// wait. Before anything is pushed.
-func (e *Engine) Relay(also func(conversation string, ev Event)) { e.hub.also = also }
+// share the store, where somebody may listen to the conversation, and for chats,
+// where somebody reads it later. also must not
+// wait. Before anything is pushed; all that are given are told.
+func (e *Engine) Relay(also func(conversation string, ev Event)) {
+	e.hub.also = append(e.hub.also, also)
+}
 
 // Relayed hands what was pushed in another process to whoever listens here. An
 // outcome is read from the store, which has it whole.
@@ -29,8 +32,8 @@ func (e *Engine) Relayed(ctx context.Context, conversation string, ev Event) err
 // waits.
 func (h *Hub) Publish(conversation string, e Event) {
 	h.publish(conversation, e)
-	if h.also != nil {
-		h.also(conversation, e)
+	for _, also := range h.also {
+		also(conversation, e)
 	}
 }
 

@@ -27,7 +27,7 @@ func (t *Turn) AskPIN(r Reply) Reply {
 // on the turn has no text. ok is false where the turn is neither.
 func (e *Engine) secret(ctx context.Context, t *Turn) (r Reply, ok bool, err error) {
 	s := t.Session
-	if t.Request.Confirm != "" {
+	if button, _ := t.Request.Button(); button != "" {
 		return Reply{}, false, nil
 	}
 	if code, ok := linkCode(t.Request.Text); ok && e.handlers["link"] != nil {

@@ -5,6 +5,7 @@ package dialogue
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/intents"
@@ -34,11 +35,31 @@ type Request struct {
 	// Confirm is the id of the proposal that this turn says yes to (a button):
 	// it confirms that proposal and no other, whatever Text says.
 	Confirm string
+	// Deny is the id of the proposal that this turn says no to, in the same way.
+	Deny string
+	// Approve is the Key of the proposal of somebody else that this turn agrees to: it
+	// counts for what was shown and for nothing else.
+	Approve string
 	// Pull marks a channel that cannot be pushed to: outcomes nobody has
 	// heard yet are told first in the next answer.
 	Pull bool
 	// Patience is how long the answer may wait for the outcome of what it starts.
 	Patience time.Duration
+}
+
+// Button is the intent of a turn that is a button, and the id of the proposal that it
+// is about; "" for a turn of words.
+func (r Request) Button() (intent, proposal string) {
+	switch {
+	case r.Confirm != "":
+		return "confirm", r.Confirm
+	case r.Deny != "":
+		return "deny", r.Deny
+	case r.Approve != "":
+		id, _, _ := strings.Cut(r.Approve, "@")
+		return "approve", id
+	}
+	return "", ""
 }
 
 // Outcome says how far the action of a turn has come.
@@ -99,10 +120,15 @@ type Block struct {
 
 // Proposal is what would be changed, or is being changed.
 type Proposal struct {
-	ID      string   `json:"id"`
+	ID string `json:"id"`
+	// Digest is of what is shown: another change under the same id has another.
+	Digest  string   `json:"digest,omitempty"`
 	Risk    string   `json:"risk"` // low, medium or high
 	Changes []Change `json:"changes"`
 }
+
+// Key names the proposal just as it was shown, for Request.Approve.
+func (p Proposal) Key() string { return p.ID + "@" + p.Digest }
 
 // Change is one object's part of a proposal. From and To are what a person
 // would say: "3", "5"; "v1", "v2".

@@ -12,7 +12,7 @@ func (e *Engine) unsure(t *Turn) (r Reply, done bool, err error) {
 	s := t.Session
 	held, by := s.Misheard, s.MisheardBy
 	s.Misheard, s.MisheardBy = "", ""
-	if t.Request.Confirm != "" {
+	if button, _ := t.Request.Button(); button != "" {
 		return Reply{}, false, nil
 	}
 	nothing := intents.Intent{Name: intents.OutOfScope, Slots: intents.Slots{}}

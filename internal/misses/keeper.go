@@ -121,7 +121,7 @@ func (k *Keeper) follow(ctx context.Context, conv string, h dialogue.Heard, sinc
 
 func (k *Keeper) next(h dialogue.Heard) ([]byte, error) {
 	n := Next{Intent: h.Read.Name}
-	if h.Request.Confirm != "" {
+	if pressed(h) {
 		n.Intent = "confirm"
 	} else {
 		n.Text = k.mask(h)

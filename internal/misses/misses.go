@@ -56,7 +56,7 @@ const window = 2 * time.Minute
 // missed reports what is wrong with a turn by itself, "" where nothing is.
 func missed(h dialogue.Heard) Why {
 	switch {
-	case h.Request.Confirm != "" || strings.TrimSpace(h.Request.Text) == "":
+	case pressed(h) || strings.TrimSpace(h.Request.Text) == "":
 		return ""
 	case h.Read.Name == intents.OutOfScope:
 		return NotUnderstood
@@ -70,7 +70,7 @@ func missed(h dialogue.Heard) Why {
 // an amendment that answers no question, or the same request said anew where a
 // yes or no to the first was waited for.
 func corrected(first, next dialogue.Heard) bool {
-	if first.Request.Confirm != "" || next.Request.Confirm != "" {
+	if pressed(first) || pressed(next) {
 		return false
 	}
 	asked := first.Reply.Expect != dialogue.ExpectNone && first.Reply.Expect != dialogue.ExpectConfirm
@@ -177,4 +177,10 @@ func Load(ctx context.Context, from Kept, since time.Time) ([]Miss, error) {
 		return nil
 	})
 	return out, err
+}
+
+// pressed reports whether a turn was a button, and no words.
+func pressed(h dialogue.Heard) bool {
+	button, _ := h.Request.Button()
+	return button != ""
 }

@@ -71,8 +71,9 @@ func (r *Recorder) listen(ctx context.Context, h dialogue.Heard, now time.Time) 
 	if p := h.Reply.Proposal; p != nil {
 		said.Action = p.ID
 	}
-	if h.Request.Confirm != "" {
-		said.How, said.Action = "button", h.Request.Confirm
+	button, action := h.Request.Button()
+	if button != "" {
+		said.How, said.Action = "button", action
 	}
 	events := []audit.Event{said}
 	if k := h.Reply.Fault; k == fault.Refused || k == fault.Forbidden { // by a rule, or by the cluster itself
@@ -105,7 +106,7 @@ const minPIN = 4
 // PIN is waited for, as many figures as make a PIN are one.
 func (r *Recorder) sentence(h dialogue.Heard) string {
 	text := strings.TrimSpace(h.Request.Text)
-	if text == "" || h.Request.Confirm != "" {
+	if button, _ := h.Request.Button(); text == "" || button != "" {
 		return ""
 	}
 	if strings.Contains(h.Open.Slot, "pin") || strings.Contains(h.Open.Slot, "code") {

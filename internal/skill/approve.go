@@ -72,6 +72,14 @@ func (c *Crew) waits(t *dialogue.Turn, e action.Entry) (dialogue.Reply, error) {
 // approve agrees to what somebody else asked for. In the conversation that it
 // was read back in, that is that; elsewhere it is read back first.
 func (c *Crew) approve(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
+	if id, shown, ok := strings.Cut(t.Request.Approve, "@"); ok {
+		e, err := c.ledger.Entry(ctx, id)
+		if err != nil {
+			return dialogue.Reply{}, err
+		}
+		e.Digest = shown // what they were shown, which may be something else by now
+		return c.agree(ctx, t, e)
+	}
 	if code, ok := t.Intent.Slots.Number("code"); ok {
 		return c.approveCode(ctx, t, strconv.Itoa(int(code)))
 	}

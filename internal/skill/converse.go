@@ -63,7 +63,7 @@ func (c *Crew) confirm(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, e
 
 // byWhat is by what somebody decided, for the audit trail.
 func byWhat(t *dialogue.Turn) string {
-	if t.Request.Confirm != "" {
+	if button, _ := t.Request.Button(); button != "" {
 		return "button"
 	}
 	return "words"
@@ -72,6 +72,9 @@ func byWhat(t *dialogue.Turn) string {
 // deny says no to what is open; cancel is the same.
 func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, error) {
 	s := t.Session
+	if id := t.Request.Deny; id != "" && id != s.Pending {
+		return c.denyOther(ctx, t, id)
+	}
 	if s.Pending == "" {
 		key := "deny.nothing"
 		if s.LastAction != "" {
@@ -99,13 +102,28 @@ func (c *Crew) deny(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, erro
 	return c.withdraw(ctx, t, s.Pending)
 }
 
+// denyOther says no, by a button, to a proposal that is not the open one: what is
+// open stays so.
+func (c *Crew) denyOther(ctx context.Context, t *dialogue.Turn, id string) (dialogue.Reply, error) {
+	e, err := c.ledger.Entry(ctx, id)
+	if err != nil {
+		return dialogue.Reply{}, err
+	}
+	if e.Conversation != t.Request.Conversation {
+		return dialogue.Reply{}, fault.New(fault.Refused, "That was asked in another conversation, so it can only be answered there.")
+	}
+	return c.withdraw(ctx, t, id)
+}
+
 // withdraw says no to a proposal.
 func (c *Crew) withdraw(ctx context.Context, t *dialogue.Turn, id string) (dialogue.Reply, error) {
 	e, err := c.ledger.Decide(ctx, id, action.Decision{By: t.Request.Speaker, How: byWhat(t)})
 	if err != nil && e.State != action.Expired {
 		return dialogue.Reply{}, err
 	}
-	t.Session.Close()
+	if t.Session.Pending == "" || t.Session.Pending == id {
+		t.Session.Close()
+	}
 	var left []string
 	for _, o := range targets(e) {
 		left = append(left, o.Name)

@@ -330,7 +330,7 @@ func (c *Crew) risky(e action.Entry) (say intents.Say, high bool, err error) {
 
 // proposal is an entry as the outer contract shows it.
 func proposal(e action.Entry) *dialogue.Proposal {
-	p := &dialogue.Proposal{ID: e.ID, Risk: e.Risk().String(), Changes: make([]dialogue.Change, len(e.Steps))}
+	p := &dialogue.Proposal{ID: e.ID, Digest: e.Digest, Risk: e.Risk().String(), Changes: make([]dialogue.Change, len(e.Steps))}
 	for i, s := range e.Steps {
 		ref := s.Change.Ref
 		p.Changes[i] = dialogue.Change{
