@@ -68,12 +68,12 @@ func (r *Room) next(t *talk) (do func(context.Context), ok bool) {
 		t.look = false
 		return func(ctx context.Context) { r.outcomes(ctx, t) }, true
 	case len(t.queue) > 0:
-		j := t.queue[0]
+		j, full := t.queue[0], len(t.queue) > maxWaiting
 		t.queue = t.queue[1:]
-		return func(ctx context.Context) { r.answer(ctx, t, j, len(t.queue) >= maxWaiting) }, true
+		return func(ctx context.Context) { r.answer(ctx, t, j, full) }, true
 	}
 	t.working = false
-	if wait > 0 {
+	if later(t.edited.Add(r.opt.EditEvery)) || wait > 0 { // also only to know when was edited
 		time.AfterFunc(wait, func() { r.at(t.conversation, func(*talk) {}) })
 		return nil, false
 	}

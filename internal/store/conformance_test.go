@@ -21,6 +21,8 @@ func TestConformance(t *testing.T) {
 		{"turns are kept across opens", turnsAreKept},
 		{"ids may be anything", idsMayBeAnything},
 		{"a delivery is claimed by one", aDeliveryIsClaimedByOne},
+		{"a post is claimed by one", aPostIsClaimedByOne},
+		{"conversations are found by what they begin with", conversationsByPrefix},
 		{"who lost a delivery keeps nothing", whoLostADeliveryKeepsNothing},
 		{"an event is kept once", anEventIsKeptOnce},
 		{"an action moves on as journaled", anActionMovesOn},

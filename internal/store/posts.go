@@ -19,9 +19,12 @@ func (s *Store) ClaimPost(ctx context.Context, id string) (claimed bool, err err
 	return claimed && err == nil, err
 }
 
-// KeepPosted notes which message something was posted as; the last one counts. An
-// empty message notes nothing.
+// KeepPosted notes which message something was posted as; the last one counts. A
+// message that is "" notes nothing.
 func (s *Store) KeepPosted(ctx context.Context, id, message string) error {
+	if message == "" {
+		return nil
+	}
 	return s.tx(ctx, s.quick, func(t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO deliveries (id, answer, at, owner) VALUES (?, ?, :now, ?)
 			ON CONFLICT (id) DO UPDATE SET answer = excluded.answer`, s.text(postPrefix+id), []byte(message), s.self)
@@ -35,8 +38,8 @@ func (s *Store) Posted(ctx context.Context, id string) (message string, err erro
 	return string(b), err
 }
 
-// Conversations calls f with those whose id begins so and in which an outcome was told
-// within outcomeLife, whether somebody heard it or not. f must not call the store.
+// Conversations calls f with those whose id begins so and in which an outcome was told,
+// as long as that is kept, whether somebody heard it or not. f must not call the store.
 func (s *Store) Conversations(ctx context.Context, prefix string, f func(conversation string) error) error {
 	prefix = s.text(prefix)
 	rows, err := s.quick.QueryContext(ctx, s.q("SELECT DISTINCT conversation FROM events WHERE substr(conversation, 1, ?) = ?"), len(prefix), prefix)

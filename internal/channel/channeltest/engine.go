@@ -107,8 +107,26 @@ func (e *Engine) Push(conversation string, ev dialogue.Event) {
 	e.hub.Publish(conversation, ev)
 }
 
-// Heard keeps nothing: who listens to this engine has heard.
-func (e *Engine) Heard(context.Context, string, int64) error { return nil }
+// Unheard gives the outcomes that were pushed and nobody was told.
+func (e *Engine) Unheard(_ context.Context, conversation string) ([]dialogue.Event, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []dialogue.Event
+	for _, ev := range e.kept[conversation] {
+		if ev.Seq > e.told[conversation] {
+			out = append(out, ev)
+		}
+	}
+	return out, nil
+}
+
+// Heard notes that somebody was told an outcome.
+func (e *Engine) Heard(_ context.Context, conversation string, seq int64) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told[conversation] = max(e.told[conversation], seq)
+	return nil
+}
 
 // Leave notes that nobody is there any more.
 func (e *Engine) Leave(_ context.Context, conversation string) error {
