@@ -97,7 +97,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	guard := access.NewGuard(opt.people, rules, st)
+	guard := access.NewGuard(opt.people, rules, st).WithRoles(c.Access.roles())
 	out, err := c.Observability.outside(log, nil)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())

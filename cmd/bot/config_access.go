@@ -16,6 +16,7 @@ import (
 // AccessConfig is who may do what. Who is not named here may only look.
 type AccessConfig struct {
 	People        []PersonConfig `yaml:"people" doc:"Who is known, a list of {name, speakers: [channel:id], user, groups, write, pin_hash}. user and groups are the Kubernetes user whose rights are used (impersonation). channel:* is everyone on a channel. write: true lets them change things after a yes. See docs/access.md."`
+	Roles         []RoleConfig   `yaml:"roles" doc:"What a role that a platform gives people gives them here, a list of {speaker: discord:role:ID, user, groups, write}: groups and write are added to the holder's own; user is the Kubernetes user of holders whom nobody linked, with {id} for their id. See docs/access.md."`
 	Policies      []yaml.Node    `yaml:"policies" doc:"Who may change what, when and how, a list of {name, match, unless, verdict, by, reason}: docs/access.md. The strictest rule that matches counts; what none matches is denied."`
 	PolicyFile    string         `yaml:"policy_file" doc:"A YAML file with more rules."`
 	ReadsAsPerson bool           `yaml:"reads_as_person" doc:"Whether each person sees only what their own Kubernetes user may: objects, names and what was done to them. Otherwise everybody who may ask sees what bot serve sees."`
@@ -50,6 +51,37 @@ type PersonConfig struct {
 	PINHash  string   `yaml:"pin_hash"`
 }
 
+// RoleConfig is a role on a platform.
+type RoleConfig struct {
+	Speaker string   `yaml:"speaker"`
+	User    string   `yaml:"user"`
+	Groups  []string `yaml:"groups"`
+	Write   bool     `yaml:"write"`
+}
+
+func (c RoleConfig) check() error {
+	channel, rest, _ := strings.Cut(c.Speaker, ":")
+	kind, id, _ := strings.Cut(rest, ":")
+	switch {
+	case channel == "" || kind != "role" || id == "" || strings.ContainsAny(id, "*?: "):
+		return fault.New(fault.Usage, "access.roles: a role is channel:role:id, as discord:role:88, not %q.", c.Speaker)
+	case c.User != "" && !strings.Contains(c.User, access.RoleID):
+		return fault.New(fault.Usage, "access.roles: %s: user needs {id} in it, as in discord:{id}; else all holders would be one Kubernetes user.", c.Speaker)
+	case c.User == "" && len(c.Groups) == 0 && !c.Write:
+		return fault.New(fault.Usage, "access.roles: %s gives nothing; say user, groups or write.", c.Speaker)
+	}
+	return nil
+}
+
+// roles is what the configuration gives to roles.
+func (c AccessConfig) roles() []access.Role {
+	out := make([]access.Role, len(c.Roles))
+	for i, r := range c.Roles {
+		out[i] = access.Role{Speaker: r.Speaker, User: r.User, Groups: r.Groups, Write: r.Write}
+	}
+	return out
+}
+
 // check refuses what would only fail later.
 func (c AccessConfig) check() error {
 	seen, linked := map[string]bool{}, map[string]string{}
@@ -77,6 +109,14 @@ func (c AccessConfig) check() error {
 			if err := access.CheckHash(p.PINHash); err != nil {
 				return fault.Wrap(err, fault.Usage, "access.people: %s: %s.", name, fault.Say(err))
 			}
+		}
+	}
+	for i, r := range c.Roles {
+		if err := r.check(); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(c.Roles[:i], func(o RoleConfig) bool { return o.Speaker == r.Speaker }) {
+			return fault.New(fault.Usage, "access.roles: %s is there twice.", r.Speaker)
 		}
 	}
 	if l := c.Limits; min(l.PersonReads, l.PersonWrites, l.ChannelReads, l.ChannelWrites) < 0 {

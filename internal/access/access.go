@@ -20,7 +20,10 @@ type Person struct {
 	Write    bool     // may change things after a yes: the same as a rule that says so
 	// Own marks who acts with the credentials of the process itself: the person
 	// at the terminal, with their own kubeconfig. Anybody else has a User.
-	Own     bool
+	Own bool
+	// ByRole marks who is known by a role alone, and could be somebody who is known by
+	// another name too.
+	ByRole  bool
 	PINHash string // argon2id, in the PHC form; "" where it is kept in the store or there is none
 }
 
@@ -28,6 +31,7 @@ type Person struct {
 type Guard struct {
 	people []Person
 	policy Policy
+	roles  []Role
 	keep   Keeper
 }
 
@@ -59,9 +63,18 @@ func (g *Guard) Person(name string) (Person, bool) {
 	return Person{}, false
 }
 
-// Who returns the person a speaker is linked to. What the configuration says of
-// this very speaker wins over a link made by a code, and that over a wildcard.
+// Who returns the person a speaker is linked to, with what their roles add. What the
+// configuration says of this very speaker wins over a link made by a code, that over a
+// role, and that over a wildcard.
 func (g *Guard) Who(ctx context.Context, s Speaker) (Person, bool, error) {
+	p, ok, err := g.linked(ctx, s)
+	if err != nil || !ok {
+		return Person{}, false, err
+	}
+	return g.enrol(p, s), true, nil
+}
+
+func (g *Guard) linked(ctx context.Context, s Speaker) (Person, bool, error) {
 	for _, p := range g.people {
 		for _, k := range p.Speakers {
 			if k == s.Key() && !strings.HasSuffix(k, ":*") {
@@ -77,6 +90,9 @@ func (g *Guard) Who(ctx context.Context, s Speaker) (Person, bool, error) {
 		if p, ok := g.Person(name); ok && name != "" { // a person who is gone takes the links along
 			return p, true, nil
 		}
+	}
+	if p, ok := g.byRole(s); ok {
+		return p, true, nil
 	}
 	for _, p := range g.people {
 		for _, k := range p.Speakers {

@@ -35,6 +35,8 @@ type Match struct {
 	Labels     map[string]string // each must be there; the values are patterns
 	Risk       Risk              // at least
 	Windows    []Window          // any of them
+
+	roles []string // any of them; access.roles writes such rules, nobody else
 }
 
 // Rule is one sentence of a policy.
@@ -162,6 +164,8 @@ func (m Match) mismatch(a *Act, s Speaker, who Person, now time.Time) string {
 		return "the person is " + said(who.Name) + ", not " + list(m.People)
 	case len(m.Groups) > 0 && !slices.ContainsFunc(who.Groups, func(g string) bool { return anyOf(m.Groups, g) }):
 		return said(who.Name) + " is not in the group " + list(m.Groups)
+	case len(m.roles) > 0 && !slices.ContainsFunc(m.roles, s.holds):
+		return "the role " + list(m.roles) + " is not held here"
 	case len(m.Channels) > 0 && !anyOf(m.Channels, s.Channel):
 		return "the channel is " + said(s.Channel) + ", not " + list(m.Channels)
 	case s.Assurance < m.Assurance:

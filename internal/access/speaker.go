@@ -100,6 +100,7 @@ type Speaker struct {
 	Name      string    `json:"name,omitempty"`      // for display only, never for a decision
 	Method    Method    `json:"method,omitempty"`    // how the channel knows
 	Assurance Assurance `json:"assurance,omitempty"` // how sure that is
+	Roles     Roles     `json:"roles,omitempty"`     // those that the platform gives them
 }
 
 // NewSpeaker returns a speaker with the assurance that the method gives.

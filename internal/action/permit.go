@@ -230,6 +230,9 @@ func (l *Ledger) mayApprove(ctx context.Context, e Entry, by access.Speaker) (En
 	case who.Name == e.Person || by.Key() == e.Speaker.Key():
 		return e, Approval{}, fault.New(fault.Refused, "You asked for it yourself, so somebody else has to approve it: %s.", e.WaitsFor())
 	}
+	if who.ByRole { // who asked may be the same human being, by another name
+		return e, Approval{}, fault.New(fault.Refused, "I know you by a role only, so I cannot tell whether you asked for it yourself. An admin can add %s to a person under access.people, or you say “link my phone” where I know you.", by.Key())
+	}
 	asker, err := l.access.Writer(ctx, e.Speaker)
 	if err != nil {
 		return e, Approval{}, err

@@ -93,6 +93,39 @@ func TestASecondPersonApproves(t *testing.T) {
 	})
 }
 
+// TestARoleAloneApprovesNothing holds that who is known by nothing but a role of a
+// platform is no second pair of eyes: it could be the one who asked.
+func TestARoleAloneApprovesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		guard := access.NewGuard([]access.Person{
+			{Name: "ann", Speakers: []string{"web:ann"}, User: "ann@example.com", Write: true},
+			{Name: "bob", Speakers: []string{"discord:2"}, User: "bob@example.com"},
+		}, access.Policy{{Name: "leads", Verdict: access.Approve, By: access.Approvers{Groups: []string{"leads"}}}}, nil).
+			WithRoles([]access.Role{{Speaker: "discord:role:88", User: "discord:{id}", Groups: []string{"leads"}, Write: true}})
+		l := action.NewLedger(h.store, h.cluster, h.cluster, guard, action.DefaultPatience, slog.New(slog.DiscardHandler))
+		_, stop := h.run(l)
+		defer stop()
+		e := h.propose(l, "k", 5)
+		e, err := l.Decide(t.Context(), e.ID, action.Decision{By: ann, Yes: true})
+		if err != nil || e.State != action.Waiting {
+			t.Fatal(e.State, err)
+		}
+		lead := func(id string) access.Speaker {
+			s := access.NewSpeaker("discord", id, access.Signature)
+			s.Roles = access.NewRoles("88")
+			return s
+		}
+		if _, err := l.Approve(t.Context(), e.ID, e.Digest, lead("7")); fault.KindOf(err) != fault.Refused || !strings.Contains(fault.Say(err), "by a role only") {
+			t.Errorf("approved by a role alone: %v", err)
+		}
+		if e, err = l.Approve(t.Context(), e.ID, e.Digest, lead("2")); err != nil || e.State != action.Approved {
+			t.Errorf("a person whose role makes them a lead: %v, %v", e.State, err)
+		}
+		l.Settle(t.Context())
+	})
+}
+
 func TestAnApprovalIsForThatDiff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
