@@ -13,11 +13,12 @@ import (
 func exportCommand(e *env) *cobra.Command {
 	var endpoint string
 	cmd := &cobra.Command{
-		Use:   "export alexa|dialogflow DIR",
-		Short: "Write what a voice platform needs to know of the catalogue",
-		Long: `Write into DIR what a voice platform needs to know of what can be said: for
+		Use:   "export alexa|dialogflow|discord DIR",
+		Short: "Write what another platform needs to know of the catalogue",
+		Long: `Write into DIR what another platform needs to know of what can be said: for
 alexa a skill's package (manifest and interaction models), for dialogflow an ES and a CX
-agent, also as the ZIP files to restore from. DIR is empty, new, or from an export
+agent, also as the ZIP files to restore from, for discord the slash commands, which bot serve
+registers by itself. DIR is empty, new, or from an export
 before, whose files are replaced.`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
@@ -32,8 +33,10 @@ before, whose files are replaced.`,
 				files, _, err = export.Alexa(c, endpoint)
 			case "dialogflow":
 				files, err = export.DialogflowAgents(c)
+			case "discord":
+				files, err = export.Discord(c)
 			default:
-				return fault.New(fault.Usage, "I can export to alexa and dialogflow, not to %s.", platform)
+				return fault.New(fault.Usage, "I can export to alexa, dialogflow and discord, not to %s.", platform)
 			}
 			if err != nil {
 				return err
