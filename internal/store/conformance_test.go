@@ -40,6 +40,9 @@ func TestConformance(t *testing.T) {
 		{"the audit trail is only added to", auditIsOnlyAddedTo},
 		{"of an alert the last word counts", alertsAreKept},
 		{"a book is swapped as a whole", booksAreSwapped},
+		{"a conversation is whose it was first", aConversationIsOwned},
+		{"what was said is kept in order, and not for ever", whatWasSaidIsKept},
+		{"a log-in ends, and is taken once", aLoginEnds},
 		{"what nobody needs is swept away", sweeping},
 	} {
 		t.Run(c.name, func(t *testing.T) { bothEngines(t, c.test) })

@@ -194,6 +194,9 @@ func (s *Store) Sweep(ctx context.Context) error {
 			{"DELETE FROM events WHERE at < ?", now.Add(-eventLife)},
 			{"DELETE FROM sessions WHERE updated < ?", now.Add(-sessionLife)},
 			{"DELETE FROM alerts WHERE at < ?", now.Add(-alertLife)},
+			{"DELETE FROM turns WHERE at < ?", now.Add(-saidLife)},
+			{"DELETE FROM conversations WHERE updated < ?", now.Add(-saidLife)},
+			{"DELETE FROM logins WHERE expires < ?", now},
 		} {
 			if _, err := t.exec(ctx, old.query, old.before.UnixMilli()); err != nil {
 				return err
