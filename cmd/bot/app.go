@@ -17,7 +17,9 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 	"github.com/firstmate-ops/firstmate/internal/oncall"
+	"github.com/firstmate-ops/firstmate/internal/recorder"
 	"github.com/firstmate-ops/firstmate/internal/skill"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/store"
 )
 
@@ -28,8 +30,9 @@ const terminalPatience = 10 * time.Second
 // app is the parts of firstmate, put together. It is the only place that knows
 // a Writer, and hands it to the ledger alone.
 type app struct {
-	reader    compiling // of sentences
-	listening listening // to recordings
+	reader    compiling          // of sentences
+	listening listening          // to recordings
+	voice     speech.Synthesizer // nil where nothing can speak
 	engine    *dialogue.Engine
 	eyes      eyes
 	ledger    *action.Ledger
@@ -52,6 +55,9 @@ type app struct {
 	// run beside, until the process ends. Both are complete before run.
 	overhear []func(conversation string, ev dialogue.Event)
 	bots     []func(ctx context.Context) error
+
+	history *recorder.History // of what is said in the console
+	view    seen              // nil: everybody may see all
 
 	elector *kube.Elector // nil: this process is the only one
 	notes   chan note     // for other replicas
@@ -162,7 +168,10 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	handlers := crew.Handlers()
 	maps.Copy(handlers, onCallHandlers(desk))
 	maps.Copy(handlers, skill.NewIdentity(guard).Handlers())
-	ears := newListeners(c.Misses, st, guard, catalogue.Vocabulary, log)
+	record := recorder.New(st, guard, catalogue.Vocabulary, log)
+	ears := newListeners(record, c.Misses, st, catalogue.Vocabulary, log)
+	history := record.History(st, "web")
+	ears = append(ears, history)
 	if desk != nil {
 		desk.Around(handlers)
 		crew.TellVerdicts(desk.Diagnosed)
@@ -176,7 +185,10 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)
 	}
-	a := &app{engine: engine, reader: recognizer, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts}
+	a := &app{engine: engine, reader: recognizer, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts, history: history}
+	if inv.view != nil {
+		a.view = inv.view
+	}
 	if a.desk, a.rings = desk, !opt.terminal; desk != nil {
 		desk.RolledOut = a.rolledOut
 		desk.Speak(a.turns(), engine)

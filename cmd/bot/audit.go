@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/audit"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
@@ -32,8 +31,8 @@ func (l listeners) Listen(ctx context.Context, h dialogue.Heard) {
 
 // newListeners is who hears of every turn: the audit trail, and what keeps the
 // misses unless the configuration says otherwise.
-func newListeners(c MissesConfig, s *store.Store, guard *access.Guard, vocabulary func() map[string]bool, log *slog.Logger) listeners {
-	all := listeners{recorder.New(s, guard, vocabulary, log)}
+func newListeners(r *recorder.Recorder, c MissesConfig, s *store.Store, vocabulary func() map[string]bool, log *slog.Logger) listeners {
+	all := listeners{r}
 	if m := missListener(c, s, vocabulary, log); m != nil {
 		all = append(all, m)
 	}

@@ -29,6 +29,9 @@ type SpeechOpenAIConfig struct {
 	URL   string `yaml:"url" doc:"OpenAI's API, or a server of your own that talks like it, with its version: https://api.openai.com/v1. Empty: it is not used."`
 	Key   Secret `yaml:"key" doc:"The API key, where it wants one."`
 	Model string `yaml:"model" doc:"The model that transcribes."`
+
+	Speaks string `yaml:"speaks" doc:"The model that says answers aloud in the web console, like tts-1. Empty: it is not asked to."`
+	Voice  string `yaml:"voice" doc:"The voice of that model. Empty: alloy."`
 }
 
 func speechDefaults() SpeechConfig {

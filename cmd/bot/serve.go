@@ -78,6 +78,7 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, heard.close()) }()
 	a.listening = heard
+	a.voice = c.Speech.speaking(log)
 	secure, err := c.TLS.server()
 	if err != nil {
 		return errors.Join(err, a.store.Close())
@@ -147,6 +148,10 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 				return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson)
 			})
 		}
+		if a.voice != nil {
+			s.Speak(a.voice)
+		}
+		s.Show(a.console())
 		s.Routes(channels)
 	default:
 		log.Warn("the HTTP API and the web console are off: set web.token to open them beyond loopback")

@@ -139,7 +139,7 @@ func house() map[string]room {
 		},
 		"internal/channel/alexa/alexatest": {},
 		"internal/channel/terminal":        {ours: channel, theirs: []string{"golang.org/x/term"}, tests: append([]string{"internal/observability"}, channelTests...)},
-		"internal/channel/web":             {ours: append([]string{"internal/speech", "internal/observability", "internal/observability/chart"}, channel...), tests: channelTests},
+		"internal/channel/web":             {ours: append([]string{"internal/speech", "internal/observability", "internal/observability/chart"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: channelTests},
 		"internal/sandboxtest":             {},
 		"internal/archtest":                {tests: []string{"internal/sandboxtest", "internal/skill"}},
 		"deploy":                           {},

@@ -62,7 +62,7 @@ func (h *History) Listen(ctx context.Context, heard dialogue.Heard) {
 	if t.Who == "" {
 		t.Who = s.Key()
 	}
-	if heard.Request.Confirm != "" {
+	if button, _ := heard.Request.Button(); button != "" {
 		t.Text = strings.TrimSpace(heard.Request.Text) // of a button: what is written on it
 	}
 	b, err := t.encode()

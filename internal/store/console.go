@@ -93,10 +93,10 @@ func (s *Store) Told(ctx context.Context, conversation string, f func(seq int64,
 	})
 }
 
-// Conversations calls f with the conversations of a speaker in which something
+// ConversationsOf calls f with the conversations of a speaker in which something
 // was said, the one that was spoken in last first, at most max. f must not call
 // the store.
-func (s *Store) Conversations(ctx context.Context, speaker string, max int, f func(id string, title []byte, updated time.Time) error) error {
+func (s *Store) ConversationsOf(ctx context.Context, speaker string, max int, f func(id string, title []byte, updated time.Time) error) error {
 	rows, err := s.quick.QueryContext(ctx, s.q("SELECT id, title, updated FROM conversations WHERE owner = ? AND length(title) > 0 ORDER BY updated DESC, id LIMIT ?"),
 		s.text(speaker), max)
 	return each(rows, err, func(scan func(...any) error) (bool, error) {

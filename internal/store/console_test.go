@@ -72,7 +72,7 @@ func whatWasSaidIsKept(t *testing.T, open opener) {
 	check(t, s.AddSaid(ctx, "untitled", "web:ann", "", nil, []byte("0")))
 	check(t, s.AddSaid(ctx, "other", "web:bob", "", []byte("t"), []byte("0")))
 	var list []string
-	check(t, s.Conversations(ctx, "web:ann", 10, func(id string, title []byte, _ time.Time) error {
+	check(t, s.ConversationsOf(ctx, "web:ann", 10, func(id string, title []byte, _ time.Time) error {
 		list = append(list, id+"="+string(title))
 		return nil
 	}))

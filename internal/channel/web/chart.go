@@ -24,7 +24,7 @@ const (
 // chart draws the data of an answer's chart. A turn carries the data only, so
 // that it does not pay for a picture nobody looks at; and as the data comes with
 // the request, nothing is kept and there is no picture that others could fetch.
-func (s *Server) chart(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) chart(w http.ResponseWriter, r *http.Request, _ caller) error {
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
 		return err
 	}

@@ -30,14 +30,15 @@ const writeTimeout = 10 * time.Second
 type stream struct {
 	w    http.ResponseWriter
 	rc   *http.ResponseController
+	said *said
 	seen int64 // position of the last outcome that was sent
 }
 
 // events streams what is pushed in a conversation, outcomes from a position
 // on, until the client or the server goes.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) events(w http.ResponseWriter, r *http.Request, c caller) error {
 	id := r.PathValue("id")
-	if err := CheckConversation(id); err != nil {
+	if err := s.mayEnter(r.Context(), c, id); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(r.Context())
@@ -47,7 +48,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 	// Before anything is read, so that nothing falls between kept and live.
 	sub := s.engine.Subscribe(id)
 	defer sub.Close()
-	st := &stream{w: w, rc: http.NewResponseController(w)}
+	st := &stream{w: w, rc: http.NewResponseController(w), said: s.said}
 	var err error
 	if st.seen, err = s.position(ctx, id, r); err != nil {
 		return err
@@ -147,6 +148,7 @@ func (st *stream) send(ev dialogue.Event) error {
 	if err != nil {
 		return fmt.Errorf("web: encoding an event: %w", err)
 	}
+	st.said.add(ev.Reply.Speech)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "event: %s\n", ev.Kind)
 	if ev.Kind == dialogue.EventOutcome {

@@ -19,11 +19,14 @@ var pages = map[string]page{
 	"/style.css": {"static/style.css", "text/css; charset=utf-8"},
 }
 
-// policy lets the page load its own files, call its own server and show the
-// pictures that it got from there, nothing else; with trusted types even a mistake in the script cannot make text of a
+// policy lets the page load its own files, call its own server and show and play
+// what it got from there, nothing else; with trusted types even a mistake in the script cannot make text of a
 // cluster into markup.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob:; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob:; media-src blob:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+// permissions lets the page listen while somebody pushes to talk, and nothing else.
+const permissions = "microphone=(self), camera=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), bluetooth=(), hid=()"
 
 func (p page) serve(w http.ResponseWriter, _ *http.Request) error {
 	b, err := static.ReadFile(p.name)
@@ -33,6 +36,7 @@ func (p page) serve(w http.ResponseWriter, _ *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", p.contentType)
 	h.Set("Content-Security-Policy", policy)
+	h.Set("Permissions-Policy", permissions)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -16,13 +16,15 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/observability/chart"
 	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/webhook"
 )
+
+// channel is what speakers of this channel begin with.
+const channel = "web"
 
 const (
 	turnsPath     = "/api/v1/turns"
@@ -53,7 +55,7 @@ type engine interface {
 // Server answers the API and serves the console's page.
 type Server struct {
 	engine  engine
-	speaker access.Speaker
+	bearer  webhook.Verifier   // nil: no token is wanted
 	api     []webhook.Verifier // of the API
 	page    []webhook.Verifier // of the page, which holds no secret
 	turns   *webhook.Stack
@@ -64,6 +66,9 @@ type Server struct {
 	charts  *webhook.Stack
 	ears    speech.Recognizer // nil where nothing can listen
 	hints   func(ctx context.Context) speech.Hints
+	voice   speech.Synthesizer // nil where nothing can speak
+	said    *said
+	parts   Parts
 }
 
 // NewServer returns the API. Streams of events end when stop does, so that
@@ -72,7 +77,6 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 	host, origin := hostVerifier(cfg.AllowedHosts), originVerifier()
 	s := &Server{
 		engine:  e,
-		speaker: access.NewSpeaker("web", "local", access.Loopback),
 		api:     []webhook.Verifier{host, origin},
 		page:    []webhook.Verifier{host},
 		turns:   webhook.New(log, webhook.MaxBody(maxRecording+webhook.DefaultMaxBody)),
@@ -81,19 +85,21 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 		painter: chart.NewPainter(),
 		drawing: make(chan struct{}, drawings),
 		charts:  webhook.New(log, webhook.MaxBody(maxChartBody)),
+		said:    newSaid(),
 	}
 	if cfg.Token != "" {
-		s.speaker = access.NewSpeaker("web", "token", access.Token)
-		s.api = append(s.api, webhook.Bearer(cfg.Token))
+		s.bearer = webhook.Bearer(cfg.Token)
 	}
 	return s
 }
 
 // Routes registers the API and the page.
 func (s *Server) Routes(mux *http.ServeMux) {
-	mux.Handle("POST "+turnsPath, s.turns.Handle(s.turn, s.api...))
-	mux.Handle("GET "+eventsPrefix+"{id}"+eventsSuffix, s.streams.Handle(s.events, s.api...))
-	mux.Handle("POST "+chartsPath, s.charts.Handle(s.chart, s.api...))
+	mux.Handle("POST "+turnsPath, s.turns.Handle(s.as(s.turn), s.api...))
+	mux.Handle("GET "+eventsPrefix+"{id}"+eventsSuffix, s.streams.Handle(s.as(s.events), s.api...))
+	mux.Handle("POST "+chartsPath, s.charts.Handle(s.as(s.chart), s.api...))
+	mux.Handle("POST "+speechPath, s.turns.Handle(s.as(s.speak), s.api...))
+	s.consoleRoutes(mux)
 	for path, file := range pages {
 		mux.Handle("GET "+path, s.turns.Handle(file.serve, s.page...))
 	}
@@ -136,7 +142,11 @@ func originVerifier() webhook.Verifier {
 type turnRequest struct {
 	Conversation string `json:"conversation"`
 	Text         string `json:"text"`
-	Confirm      string `json:"confirm,omitempty"`
+	// Of a button: the proposal that it says yes or no to, or somebody else's that it
+	// approves, ID@DIGEST.
+	Confirm string `json:"confirm,omitempty"`
+	Deny    string `json:"deny,omitempty"`
+	Approve string `json:"approve,omitempty"`
 }
 
 // Ids come from strangers and go into keys and logs. A key has no colon, so
@@ -155,7 +165,7 @@ func CheckConversation(id string) error {
 	return fault.New(fault.Usage, "A conversation's id has at most 128 letters, digits, dots, underscores, colons and dashes.")
 }
 
-func (s *Server) turn(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) turn(w http.ResponseWriter, r *http.Request, c caller) error {
 	in, recording, err := s.read(w, r)
 	if err != nil {
 		return err
@@ -163,11 +173,11 @@ func (s *Server) turn(w http.ResponseWriter, r *http.Request) error {
 	if in.Conversation == "" {
 		in.Conversation = "web-" + strings.ToLower(rand.Text())
 	}
+	if err := s.mayEnter(r.Context(), c, in.Conversation); err != nil {
+		return err
+	}
 	var heard speech.Heard
 	if recording != nil {
-		if err := CheckConversation(in.Conversation); err != nil {
-			return err
-		}
 		if heard, err = s.listened(r.Context(), in.Conversation, *recording); err != nil {
 			return err
 		}
@@ -176,19 +186,22 @@ func (s *Server) turn(w http.ResponseWriter, r *http.Request) error {
 	if err := in.check(); err != nil && (recording == nil || in.Text != "") {
 		return err
 	}
-	req := dialogue.Request{Conversation: in.Conversation, Speaker: s.speaker, Text: in.Text, Confirm: in.Confirm}
+	req := dialogue.Request{Conversation: in.Conversation, Speaker: c.speaker, Text: in.Text, Confirm: in.Confirm, Deny: in.Deny, Approve: in.Approve}
 	if key := r.Header.Get("Idempotency-Key"); key != "" {
 		if !idempotencyKey.MatchString(key) {
 			return fault.New(fault.Usage, "An Idempotency-Key has at most 128 letters, digits, dots, underscores and dashes.")
 		}
 		req.DeliveryID = "web:" + in.Conversation + ":" + key
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	if recording != nil {
 		req.Unsure = !heard.Sure()
-		return webhook.WriteJSON(w, http.StatusOK, heardReply{s.engine.Respond(r.Context(), req), heard.Text})
 	}
-	return webhook.WriteJSON(w, http.StatusOK, s.engine.Respond(r.Context(), req))
+	reply := s.engine.Respond(r.Context(), req)
+	s.said.add(reply.Speech)
+	if recording != nil {
+		return answer(w, heardReply{reply, heard.Text})
+	}
+	return answer(w, reply)
 }
 
 // read reads a turn, which is JSON, or a recording with the fields of one.
@@ -211,15 +224,12 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (turnRequest, *spe
 
 // check says what is wrong with a turn.
 func (in turnRequest) check() error {
-	if err := CheckConversation(in.Conversation); err != nil {
-		return err
-	}
 	switch {
-	case strings.TrimSpace(in.Text) == "" && in.Confirm == "":
+	case strings.TrimSpace(in.Text) == "" && in.Confirm+in.Deny+in.Approve == "":
 		return fault.New(fault.Usage, "There is no text in the request.")
 	case utf8.RuneCountInString(in.Text) > maxText:
 		return fault.New(fault.Usage, "The text is too long: at most %d characters are taken.", maxText)
-	case len(in.Confirm) > maxProposalID:
+	case max(len(in.Confirm), len(in.Deny), len(in.Approve)) > maxProposalID:
 		return fault.New(fault.Usage, "That is no proposal's id.")
 	}
 	return nil
