@@ -82,6 +82,8 @@ func house() map[string]room {
 
 		"internal/channel/phone/carriertest": {ours: []string{"internal/speech"}},
 
+		"internal/channel/slack/slacktest": {theirs: []string{"github.com/gorilla/websocket"}, tests: []string{"internal/peers"}},
+
 		"internal/channel/phone": {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/channel/phone/carriertest"}, channelTests...)},
 
 		"internal/silencer": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager"}, tests: []string{"internal/observability/backend", "internal/sandboxtest"}},
