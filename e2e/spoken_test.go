@@ -1,17 +1,11 @@
 package e2e_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"log/slog"
-	"net/url"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/firstmate-ops/firstmate/intents"
@@ -20,49 +14,6 @@ import (
 	aloud "github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/speech/offline"
 )
-
-// twilioSigner signs with Twilio's own library.
-func twilioSigner(t *testing.T) func(string, url.Values) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", "signatures.js")
-	cmd.Dir = peers.Node(t, "twilio")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close() // which ends it
-		_ = cmd.Wait() // killed with the test, or done
-	})
-	lines := bufio.NewScanner(out)
-	var mu sync.Mutex
-	return func(at string, form url.Values) (signature string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		params := map[string]string{}
-		for k := range form {
-			params[k] = form.Get(k)
-		}
-		q, err := json.Marshal(map[string]any{"op": "sign", "token": password, "url": at, "params": params})
-		if err != nil {
-			return "", err
-		}
-		if _, err := in.Write(append(q, '\n')); err != nil {
-			return "", err
-		}
-		if !lines.Scan() {
-			return "", errors.Join(errors.New("the signer said nothing"), lines.Err())
-		}
-		return signature, json.Unmarshal(lines.Bytes(), &signature)
-	}
-}
 
 // speakers are a caller's ear and mouth: sound, through a telephone.
 func speakers(t *testing.T) (*carriertest.Spoken, *carriertest.Heard) {
@@ -114,7 +65,7 @@ func TestACallThatIsSpoken(t *testing.T) {
 	ear, mouth := speakers(t)
 	w := worldOf(t, "t-spoken")
 	w.rights.config = channelSettings
-	p := newTelephone(t, w, carriertest.Config{Sign: twilioSigner(t), Ear: ear, Mouth: mouth, Show: func(line string) { t.Log(line) }})
+	p := newTelephone(t, w, carriertest.Config{Sign: peers.TwilioSigner(t, password), Ear: ear, Mouth: mouth, Show: func(line string) { t.Log(line) }})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*newsLimit)
 	defer cancel()
 	fits := func(re, heard string) bool { return regexp.MustCompile(re).MatchString(heard) }

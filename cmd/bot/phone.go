@@ -39,7 +39,7 @@ func (c PhoneConfig) carrier(log *slog.Logger) (*phone.Carrier, error) {
 	if !c.on() {
 		return nil, nil
 	}
-	return phone.NewCarrier(c.config(), log)
+	return phone.NewCarrier(c.config(), nil, log)
 }
 
 // telephone makes the webhooks of the telephone. calls is who has calls placed,

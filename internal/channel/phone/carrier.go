@@ -46,13 +46,14 @@ type Carrier struct {
 	log    *slog.Logger
 }
 
-// NewCarrier returns a client of the carrier's API.
-func NewCarrier(cfg Config, log *slog.Logger) (*Carrier, error) {
+// NewCarrier returns a client of the carrier's API, which is reached by way; nil is
+// the network.
+func NewCarrier(cfg Config, way http.RoundTripper, log *slog.Logger) (*Carrier, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
 	return &Carrier{
-		cfg: cfg, log: log, client: &http.Client{Timeout: apiTimeout},
+		cfg: cfg, log: log, client: &http.Client{Timeout: apiTimeout, Transport: way},
 		calls: rate.NewLimiter(1, 1), texts: rate.NewLimiter(1, 3),
 	}, nil
 }

@@ -39,6 +39,8 @@ type Opening struct {
 	// was dialled is as good as the carrier's word for who calls.
 	Speaker access.Speaker
 	Reply   dialogue.Reply // what is said first
+	// Rest is what Reply leaves out, for who says "more" to it.
+	Rest string
 	// More says that something is still to come that they would want to hear,
 	// though nothing runs: whether all is well again after a change. The call
 	// goes on as while something runs.

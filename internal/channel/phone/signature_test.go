@@ -1,14 +1,12 @@
 package phone
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,51 +41,15 @@ func TestTwiliosVector(t *testing.T) {
 
 // peer is Twilio's npm package, which answers one question at a time.
 type peer struct {
-	t   *testing.T
-	in  *bufio.Writer
-	out *bufio.Scanner
+	t       *testing.T
+	library *peers.Asked
 }
 
-func newPeer(t *testing.T) *peer {
-	cmd := exec.CommandContext(t.Context(), "node", "signatures.js")
-	cmd.Dir = peers.Node(t, "twilio")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close() // which ends it
-		if err := cmd.Wait(); err != nil && t.Context().Err() == nil {
-			t.Error(err)
-		}
-	})
-	return &peer{t, bufio.NewWriter(in), bufio.NewScanner(out)}
-}
+func newPeer(t *testing.T) *peer { return &peer{t, peers.Ask(t, "twilio", "signatures.js")} }
 
 func (p *peer) ask(question map[string]any, answer any) {
 	p.t.Helper()
-	b, err := json.Marshal(question)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if _, err := p.in.Write(append(b, '\n')); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := p.in.Flush(); err != nil {
-		p.t.Fatal(err)
-	}
-	if !p.out.Scan() {
-		p.t.Fatal("Twilio's library said nothing", p.out.Err())
-	}
-	if err := json.Unmarshal(p.out.Bytes(), answer); err != nil {
+	if err := p.library.Ask(question, answer); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -46,6 +47,7 @@ type exchange struct {
 	confidence   float64 // in what was said
 	unsure       bool    // the carrier is not sure of what was said
 	more         bool    // something is still to come, though nothing runs
+	rest         string  // what the opening left out, while it is what is answered
 }
 
 func (h *Handler) voice(w http.ResponseWriter, r *http.Request) error {
@@ -149,12 +151,17 @@ func (h *Handler) placed(ctx context.Context, x exchange) ([]any, error) {
 	x.conversation, x.speaker, x.more = o.Conversation, o.Speaker, o.More
 	if x.leg.turn > 0 {
 		x.leg.running = x.leg.running || o.More
+		if x.leg.turn == 1 { // another process of ours may have said it
+			x.rest = o.Rest
+		}
 		return h.answer(ctx, x)
 	}
 	if err := h.parts.Calls.Answered(ctx, x.leg.ref); err != nil {
 		return nil, err // the carrier asks again
 	}
-	return h.speak(ctx, x, o.Reply)
+	verbs, err := h.speak(ctx, x, o.Reply)
+	h.of(x.conversation, func(t *talk) { t.rest = strings.TrimSpace(t.rest + " " + o.Rest) })
+	return verbs, err
 }
 
 // stranger takes a turn of somebody nobody knows: whoever keys a link's code is
@@ -196,7 +203,7 @@ func (h *Handler) answer(ctx context.Context, x exchange) ([]any, error) {
 		return h.bye(ctx, x)
 	}
 	if more.MatchString(text) {
-		if rest := h.restOf(x.conversation); rest != "" {
+		if rest := cmp.Or(h.restOf(x.conversation), x.rest); rest != "" {
 			return h.speak(ctx, x, dialogue.Reply{Speech: rest, Expect: x.leg.expect})
 		}
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	// Twice has every request posted twice, as a carrier does that got no answer; the
 	// second answer has to be the first.
 	Twice bool
+	// Transport is the way to who is posted to; nil is the network.
+	Transport http.RoundTripper
 	// Show is told what happens, line by line; it may be nil.
 	Show func(line string)
 }
@@ -88,7 +90,7 @@ const webhookLimit = 15 * time.Second
 func New(cfg Config) *Carrier {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Carrier{
-		cfg: cfg, ctx: ctx, stop: stop, client: &http.Client{Timeout: webhookLimit},
+		cfg: cfg, ctx: ctx, stop: stop, client: &http.Client{Timeout: webhookLimit, Transport: cfg.Transport},
 		people: map[string]Subscriber{}, changed: make(chan struct{}),
 	}
 }
