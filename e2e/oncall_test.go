@@ -34,7 +34,7 @@ access:
     - {name: bob, speakers: ["phone:` + bobsNumber + `"], user: demo, groups: [shop-operators], write: true, pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$Czcnba6Fa8MZRjHHapgkRw$ukxWj5RqTSj9Bmt9BzBb0rlZ9aGbAmbwhOPYMmGuNQw"}
 phone: {account: AC00000000000000000000000000000001, token: secret, numbers: ["+15005550001"], public_url: "http://%[1]s", api_url: "%[2]s"}
 alerts: {username: alertmanager, password: e2e}
-oncall: {file: %[3]s/oncall.yaml, window: 10s}
+oncall: {file: %[3]s/oncall.yaml}
 `
 
 const nightPlan = `

@@ -13,11 +13,11 @@ import (
 type OnCallConfig struct {
 	File    string        `yaml:"file" doc:"The YAML file with people, schedules and escalation: docs/oncall.md. Needs phone.* and alerts.*. Empty: nobody is called."`
 	Channel string        `yaml:"channel" doc:"The conversation in which the time-line of each incident is told. Empty: nowhere."`
-	Window  time.Duration `yaml:"window" doc:"The span of one sample of errors or latency when I look whether all is well again after a change: at least two scrapes of Prometheus. The first begins when the change is made."`
+	Window  time.Duration `yaml:"window" doc:"The span of one sample of errors or latency when I look whether all is well again after a change; the first begins when the change is made. Where Prometheus looks less often than twice in it, it is widened, up to eight times."`
 }
 
 func onCallDefaults() OnCallConfig {
-	return OnCallConfig{Channel: "incidents", Window: 30 * time.Second}
+	return OnCallConfig{Channel: "incidents", Window: 15 * time.Second}
 }
 
 func (c OnCallConfig) on() bool { return c.File != "" }

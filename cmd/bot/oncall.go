@@ -34,7 +34,7 @@ func (c Config) desk(parts oncall.Parts, numbers *prometheus.Client, home string
 	}
 	parts.Line, parts.Until = line{carrier}, skill.Coming
 	if numbers != nil {
-		parts.Measure = gauge{numbers, home, c.OnCall.Window}.since
+		parts.Measure = gauge{numbers, home, c.OnCall.Window, time.Now}.since
 	}
 	return oncall.NewDesk(oncall.Config{
 		Policy:  oncall.Policy{Plan: plan, AckFor: cmp.Or(c.Observability.Alertmanager.AcknowledgeFor, time.Hour)},
@@ -75,7 +75,7 @@ type calls struct{ *oncall.Desk }
 // Opening is how a call that was placed begins, and goes on.
 func (c calls) Opening(ctx context.Context, ref string) (phone.Opening, bool) {
 	o, ok := c.Desk.Opening(ctx, ref)
-	return phone.Opening{Conversation: o.Conversation, Speaker: o.Speaker, Reply: o.Reply, More: o.More}, ok
+	return phone.Opening{Conversation: o.Conversation, Speaker: o.Speaker, Reply: o.Reply, Rest: o.Rest, More: o.More}, ok
 }
 
 // phoneCalls is who has calls placed; nil for nobody.
@@ -125,6 +125,7 @@ type gauge struct {
 	client *prometheus.Client
 	home   string
 	window time.Duration
+	now    func() time.Time
 }
 
 const (
@@ -132,14 +133,17 @@ const (
 	gaugeBack = 4
 	// gaugeSteps is how many samples end within a window.
 	gaugeSteps = 4
+	// gaugeWidest is how many times as wide a window may become.
+	gaugeWidest = 8
 	// gaugeMost is the oldest that is asked for of a change.
 	gaugeMost = 15 * time.Minute
 )
 
 // since are samples of a metric that begin after a time. A window that is too
-// short for how often Prometheus looks is widened.
+// short for how often Prometheus looks is widened. While none is whole, what was
+// counted so far is given.
 func (g gauge) since(ctx context.Context, t observability.Target, m observability.Metric, since time.Time) (oncall.Reading, error) {
-	now := time.Now()
+	now := g.now()
 	if now.Sub(since) > gaugeMost {
 		since = now.Add(-gaugeMost)
 	}
@@ -157,7 +161,7 @@ func (g gauge) since(ctx context.Context, t observability.Target, m observabilit
 			return a.Series[0].Points, nil
 		}
 		rates, err := ask(observability.RequestRate, whole.From)
-		widest := window >= 4*g.window
+		widest := window >= gaugeWidest*g.window
 		switch {
 		case fault.KindOf(err) == fault.NotFound && !widest:
 			continue
@@ -168,7 +172,8 @@ func (g gauge) since(ctx context.Context, t observability.Target, m observabilit
 		}
 		counted := err == nil
 		if first.After(now) {
-			return r, nil
+			r.Soon, err = g.soon(ctx, t, m, since, whole)
+			return r, err
 		}
 		values, err := ask(m, first)
 		if fault.KindOf(err) == fault.NotFound {
@@ -183,11 +188,49 @@ func (g gauge) since(ctx context.Context, t observability.Target, m observabilit
 		}
 		for _, p := range values {
 			if rate := asked[p.At]; rate > 0 || !counted { // where nobody asks, nothing fails
-				r.Samples = append(r.Samples, oncall.Sample{At: p.At, Value: p.Value, Requests: rate * step.Seconds()})
+				over := step
+				if len(r.Samples) == 0 {
+					over = window
+				}
+				r.Samples = append(r.Samples, oncall.Sample{At: p.At, Value: p.Value, Requests: rate * over.Seconds()})
 			}
 		}
 		return r, nil
 	}
+}
+
+// soon is all of a metric that was counted since a time: of those pods that were
+// looked at twice since.
+func (g gauge) soon(ctx context.Context, t observability.Target, m observability.Metric, since time.Time, whole observability.Window) (oncall.Sample, error) {
+	const tick = time.Second
+	over := whole.To.Sub(since).Truncate(tick)
+	if over < tick {
+		return oncall.Sample{}, nil
+	}
+	newest := func(m observability.Metric) (observability.Point, error) {
+		a, err := g.client.Measure(ctx, prometheus.Question{
+			Target: athome(t, g.home), Metric: m, Window: observability.Window{From: whole.To.Add(-tick), To: whole.To}, Seen: whole, Step: tick, Rate: over,
+		})
+		if err != nil || len(a.Series) == 0 || len(a.Series[0].Points) == 0 {
+			return observability.Point{}, err
+		}
+		p := a.Series[0].Points[len(a.Series[0].Points)-1]
+		if p.At.Before(whole.To.Add(-tick / 2)) {
+			return observability.Point{}, nil // it reaches back to before
+		}
+		return p, nil
+	}
+	rate, err := newest(observability.RequestRate)
+	if err == nil && rate.Value > 0 {
+		var value observability.Point
+		if value, err = newest(m); err == nil && !value.At.IsZero() {
+			return oncall.Sample{At: value.At, Value: value.Value, Requests: rate.Value * over.Seconds()}, nil
+		}
+	}
+	if fault.KindOf(err) == fault.NotFound {
+		err = nil // nothing of it is there yet
+	}
+	return oncall.Sample{}, err
 }
 
 // onCall looks whether everybody on call can be rung, and can do something then.

@@ -101,6 +101,7 @@ type Call struct {
 	Ended        time.Time       `json:"ended,omitzero"`
 	Status       string          `json:"status,omitempty"`
 	Opening      *dialogue.Reply `json:"opening,omitempty"`
+	Rest         string          `json:"rest,omitempty"` // of the diagnosis, which Opening leaves out
 }
 
 func (c Call) open() bool { return !c.Placed.IsZero() && c.Ended.IsZero() }

@@ -45,24 +45,32 @@ func (d *Desk) ask(ctx context.Context, t task) {
 		Intent: &intents.Intent{Name: "diagnose", Slots: slots},
 	})
 	f := d.finding(t.call.Conversation)
-	opening, err := d.opening(*in, t.call, r, f)
+	opening, rest, err := d.opening(*in, t.call, r, f)
 	if err != nil {
 		d.Log.ErrorContext(ctx, "on-call: no words for the call", "incident", in.ID, "err", err)
 	}
-	d.note(ctx, func(b *Book, now time.Time) []task { return b.asked(t.call.Ref, opening, f, now) })
+	d.note(ctx, func(b *Book, now time.Time) []task { return b.asked(t.call.Ref, opening, rest, f.Finding, now) })
 }
 
-// Diagnosed takes over what a diagnosis in a conversation of ours found.
-func (d *Desk) Diagnosed(conversation string, k diagnosis.Case, v diagnosis.Verdict, said string) {
+// Diagnosed takes over what a diagnosis in a conversation of ours found, and how it
+// is said in few words.
+func (d *Desk) Diagnosed(conversation string, k diagnosis.Case, v diagnosis.Verdict, said, brief string) {
 	if !ours(conversation) {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.findings[conversation] = found(k, v, said)
+	d.findings[conversation] = briefed{found(k, v, said), brief, len(v.Causes) > 0}
 }
 
-func (d *Desk) finding(conversation string) Finding {
+// briefed is a finding and how it is said first.
+type briefed struct {
+	Finding
+	brief  string
+	caused bool // it found a cause
+}
+
+func (d *Desk) finding(conversation string) briefed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := d.findings[conversation]
@@ -75,9 +83,9 @@ const conversations = "oncall-"
 
 func ours(conversation string) bool { return strings.HasPrefix(conversation, conversations) }
 
-// opening is what is said first: what the diagnosis says where it found something,
-// else what the alert says.
-func (d *Desk) opening(in Incident, c Call, r dialogue.Reply, f Finding) (*dialogue.Reply, error) {
+// opening is what is said first, in few words: what the diagnosis says where it found
+// something, else what the alert says. rest is the diagnosis as it is said else.
+func (d *Desk) opening(in Incident, c Call, r dialogue.Reply, f briefed) (_ *dialogue.Reply, rest string, _ error) {
 	a := in.First()
 	firing := 0
 	for _, o := range in.Alerts {
@@ -85,26 +93,32 @@ func (d *Desk) opening(in Incident, c Call, r dialogue.Reply, f Finding) (*dialo
 			firing++
 		}
 	}
-	known := f.Said != "" && r.Fault == ""
+	known := f.brief != "" && r.Fault == ""
 	data := map[string]string{
 		"Person": c.Person, "Alert": a.Name, "Target": a.Target.Name, "Summary": a.Summary, "Since": a.Since.In(d.cfg.Plan.Zone).Format("15:04"),
-		"Speech": "", "Text": "", "After": in.After, "More": "",
+		"Speech": "", "Text": "", "After": in.After, "More": "", "Unsaid": "",
 	}
 	if known {
-		data["Speech"], data["Text"] = r.Speech, r.Text
+		data["Speech"], data["Text"] = f.brief, r.Text
+		if !f.caused {
+			data["Unsaid"] = a.Name
+		}
 	}
 	if firing > 1 {
 		data["More"] = plural(firing - 1)
 	}
 	say, err := d.say("oncall.opening", data)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	out := dialogue.Reply{Conversation: c.Conversation, Intent: "diagnose", Speech: say.Speech, Text: say.Text, Expect: dialogue.ExpectNone, Outcome: dialogue.OutcomeNone}
 	if known {
 		out.Expect, out.Proposal, out.Choices, out.Blocks, out.Outcome = r.Expect, r.Proposal, r.Choices, r.Blocks, r.Outcome
+		if r.Speech != f.brief {
+			rest = r.Speech
+		}
 	}
-	return &out, nil
+	return &out, rest, nil
 }
 
 // Opening is how a call that was placed begins, and goes on.
@@ -112,6 +126,8 @@ type Opening struct {
 	Conversation string
 	Speaker      access.Speaker
 	Reply        dialogue.Reply
+	// Rest is what Reply leaves out, for who says "more" to it.
+	Rest string
 	// More says that something is still to come that they would want to hear.
 	More bool
 }
@@ -137,10 +153,10 @@ func (d *Desk) Opening(ctx context.Context, ref string) (Opening, bool) {
 	case c.Opening == nil:
 		a := in.First()
 		words, data = "oncall.opening", map[string]string{
-			"Person": c.Person, "Alert": a.Name, "Target": a.Target.Name, "Summary": a.Summary, "Since": a.Since.In(d.cfg.Plan.Zone).Format("15:04"), "Speech": "", "Text": "", "After": in.After, "More": "",
+			"Person": c.Person, "Alert": a.Name, "Target": a.Target.Name, "Summary": a.Summary, "Since": a.Since.In(d.cfg.Plan.Zone).Format("15:04"), "Speech": "", "Text": "", "After": in.After, "More": "", "Unsaid": "",
 		}
 	default:
-		o.Reply = *c.Opening
+		o.Reply, o.Rest = *c.Opening, c.Rest
 	}
 	if words != "" {
 		say, err := d.say(words, data)

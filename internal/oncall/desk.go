@@ -88,7 +88,7 @@ type Desk struct {
 	wake  chan struct{}
 
 	mu       sync.Mutex
-	findings map[string]Finding // by conversation, until the call is placed
+	findings map[string]briefed // by conversation, until the call is placed
 	running  sync.WaitGroup
 }
 
@@ -98,7 +98,7 @@ func (d *Desk) Speak(v Voice, t Talk) { d.voice, d.talk = v, t }
 
 // NewDesk returns a desk. Nothing rings before Run.
 func NewDesk(cfg Config, parts Parts) *Desk {
-	return &Desk{cfg: cfg, Parts: parts, wake: make(chan struct{}, 1), findings: map[string]Finding{}}
+	return &Desk{cfg: cfg, Parts: parts, wake: make(chan struct{}, 1), findings: map[string]briefed{}}
 }
 
 const (

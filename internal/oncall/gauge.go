@@ -57,7 +57,8 @@ func found(k diagnosis.Case, v diagnosis.Verdict, said string) Finding {
 type Sample struct {
 	At    time.Time // at the end of the window
 	Value float64
-	// Requests are how many came since the sample before; 0 where nobody counts them.
+	// Requests are how many came since the sample before, in the window of the first
+	// one; 0 where nobody counts them.
 	Requests float64
 }
 
@@ -66,11 +67,15 @@ type Sample struct {
 type Reading struct {
 	Window  time.Duration
 	Samples []Sample
+	// Soon is all that was counted since the change while no window is whole yet. It
+	// may be told, as what is so far; nothing is decided by it.
+	Soon Sample
 }
 
 // Recovered reports whether all is well again, and how it is now: the newest
-// samples are all well, and of so many requests that it is no chance; where there
-// are few requests, for so long that it would have shown.
+// samples are all well, for so long that some scrapes are certain, and of so many
+// requests that it is no chance; where there are few requests, for so long that it
+// would have shown.
 func (g Gauge) Recovered(r Reading) (now float64, ok bool) {
 	run, sum, requests := 0, 0.0, 0.0
 	var span time.Duration
@@ -83,18 +88,29 @@ func (g Gauge) Recovered(r Reading) (now float64, ok bool) {
 		requests += s.Requests
 		span = r.Window + r.Samples[len(r.Samples)-1].At.Sub(s.At)
 	}
-	if run < gaugeTimes || requests < gaugeRequests && span < gaugeSpan {
+	if span < gaugeLeast || requests < g.enough() && (span < gaugeSpan || run < gaugeTimes) {
 		return 0, false
 	}
 	return sum / float64(run), true
 }
 
+// enough is how many requests have to be seen well: of so many, five or more would
+// have failed were it as bad as it was.
+func (g Gauge) enough() float64 {
+	if g.Metric == observability.ErrorRate && g.Bad > 0 {
+		return max(gaugeRequests, gaugeFailed/g.Bad)
+	}
+	return gaugeRequests
+}
+
 const (
-	// gaugeTimes is how many samples in a row must be well, of how many requests or
-	// else over how long a time: what the gate asks for where something is rolled back.
-	gaugeTimes    = 3
+	// gaugeLeast is how long it must have been well in a row, whatever is counted;
+	// gaugeRequests of how many requests, or else for gaugeSpan in gaugeTimes samples.
+	gaugeLeast    = 15 * time.Second
 	gaugeRequests = 50
+	gaugeFailed   = 5
 	gaugeSpan     = time.Minute
+	gaugeTimes    = 3
 	// gaugeEvery is how often is looked whether all is well again, and gaugeLater
 	// how often where it was not within gaugeSoon.
 	gaugeEvery = time.Second

@@ -198,12 +198,12 @@ func (b *Book) place(in *Incident, now time.Time) []task {
 }
 
 // asked is told why it is so, as the one to be rung will hear it.
-func (b *Book) asked(ref string, opening *dialogue.Reply, f Finding, now time.Time) []task {
+func (b *Book) asked(ref string, opening *dialogue.Reply, rest string, f Finding, now time.Time) []task {
 	in, c := b.call(ref)
 	if in == nil || in.State != Asking || in.last() != c {
 		return nil
 	}
-	c.Opening = opening
+	c.Opening, c.Rest = opening, rest
 	if in.Finding.Cause == "" || f.Cause != "" {
 		if f.Said != "" && f.Cause != in.Finding.Cause {
 			in.note(now, lineCause, map[string]string{"Said": f.Said})

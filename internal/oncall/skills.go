@@ -2,6 +2,7 @@ package oncall
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"time"
 
@@ -77,9 +78,14 @@ func (d *Desk) status(ctx context.Context, t *dialogue.Turn, of dialogue.Handler
 		}
 		if in, _ := b.conversation(t.Request.Conversation); in != nil && in.State == Taken && in.Acted {
 			data := in.gaugeData(nil)
+			data["Count"] = ""
 			if g := in.Finding.Gauge; g.Metric != "" && d.Measure != nil {
-				if m, err := d.Measure(ctx, g.Target, g.Metric, in.Made); err == nil && len(m.Samples) > 0 {
+				switch m, err := d.Measure(ctx, g.Target, g.Metric, in.Made); {
+				case err != nil:
+				case len(m.Samples) > 0:
 					data["Value"] = figure(m.Samples[len(m.Samples)-1].Value, g.Metric)
+				case m.Soon.Requests >= 1:
+					data["Value"], data["Count"] = figure(m.Soon.Value, g.Metric), about(m.Soon.Requests)
 				}
 			}
 			all := dialogue.Data{}
@@ -92,6 +98,12 @@ func (d *Desk) status(ctx context.Context, t *dialogue.Turn, of dialogue.Handler
 		}
 	}
 	return of.Handle(ctx, t)
+}
+
+// about says a number that is an estimate.
+func about(n float64) string {
+	digits := math.Pow(10, max(0, math.Floor(math.Log10(n))-1))
+	return strconv.FormatFloat(math.Round(n/digits)*digits, 'f', -1, 64)
 }
 
 // next leaves the incident to the next one.

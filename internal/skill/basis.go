@@ -51,7 +51,7 @@ func (c *Crew) basisOf(k diagnosis.Case, v diagnosis.Verdict) (intents.Say, erro
 		return c.others(say, k, v.Causes)
 	}
 	first := v.Causes[0]
-	why, err := c.clause(k, first)
+	why, err := c.clause(k, first, false)
 	if err != nil {
 		return intents.Say{}, err
 	}
@@ -105,7 +105,7 @@ func (c *Crew) others(say intents.Say, k diagnosis.Case, causes []diagnosis.Caus
 	}
 	say.Text += "\n" + head.Text
 	for _, o := range causes[:min(len(causes), shownCauses)] {
-		why, err := c.clause(k, o)
+		why, err := c.clause(k, o, false)
 		if err != nil {
 			return intents.Say{}, err
 		}

@@ -31,9 +31,9 @@ func (i Investigation) Gather(ctx context.Context, r diagnosis.Request) diagnosi
 	return diagnosis.Gather(ctx, i.Deadline, i.Collectors(), r).Masked(i.Mask)
 }
 
-// TellVerdicts has what a diagnosis found told on, with its words and whose
-// conversation it was asked in.
-func (c *Crew) TellVerdicts(f func(conversation string, k diagnosis.Case, v diagnosis.Verdict, said string)) {
+// TellVerdicts has what a diagnosis found told on, with its words, those few for
+// who is rung up about it, and whose conversation it was asked in.
+func (c *Crew) TellVerdicts(f func(conversation string, k diagnosis.Case, v diagnosis.Verdict, said, brief string)) {
 	c.diagnosed = f
 }
 
@@ -83,7 +83,11 @@ func (c *Crew) diagnose(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, 
 		if err != nil {
 			return dialogue.Reply{}, err
 		}
-		c.diagnosed(t.Request.Conversation, cases[first], verdicts[first], say.Text)
+		brief, err := c.brief(cases[first], verdicts[first], r.Expect == dialogue.ExpectConfirm)
+		if err != nil {
+			return dialogue.Reply{}, err
+		}
+		c.diagnosed(t.Request.Conversation, cases[first], verdicts[first], say.Text, brief)
 	}
 	goesBy, err := c.basisOf(cases[first], verdicts[first])
 	if err != nil {

@@ -44,6 +44,9 @@ func casesOfDiagnosis(t *testing.T) map[string]diagnosis.Case {
 	return out
 }
 
+// mostBrief is how many words somebody may be woken up with: about thirteen seconds.
+const mostBrief = 35
+
 // Every verdict of the library can be said: one sentence, one more for what to
 // do, no word of a log in either.
 func TestVerdictsAreSaid(t *testing.T) {
@@ -56,7 +59,7 @@ func TestVerdictsAreSaid(t *testing.T) {
 		}
 		speech := say.Speech
 		for i, cause := range v.Causes {
-			if _, err := c.clause(k, cause); err != nil {
+			if _, err := c.clause(k, cause, false); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			for _, key := range []string{"advice.", "shall."} {
@@ -73,6 +76,18 @@ func TestVerdictsAreSaid(t *testing.T) {
 			}
 			if key := "advice." + string(cause.Next.Do); !c.catalogue.CanSay(key) {
 				t.Errorf("%s: the catalogue lacks %s", name, key)
+			}
+		}
+		for _, asked := range []bool{false, len(v.Causes) > 0 && c.catalogue.CanSay("shall."+string(v.Causes[0].Next.Do))} {
+			brief, err := c.brief(k, v, asked)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if words := strings.Fields(brief); v.Outcome == diagnosis.Found && (len(words) > mostBrief || sentences(brief) > 2) {
+				t.Errorf("%s: %d words to wake somebody up with: %s", name, len(words), brief)
+			}
+			if os.Getenv("SHOW") != "" {
+				t.Logf("%s: in brief, %s", name, brief)
 			}
 		}
 		if _, err := c.besides(k, v); err != nil {

@@ -17,6 +17,25 @@ import (
 
 // verdict words what came of a diagnosis, in one sentence for the ear.
 func (c *Crew) verdict(k diagnosis.Case, v diagnosis.Verdict) (intents.Say, error) {
+	return c.wordVerdict(k, v, false)
+}
+
+// brief is what somebody has to hear who was woken up for it: what is wrong, why,
+// and what is asked or advised. All else is left for "more".
+func (c *Crew) brief(k diagnosis.Case, v diagnosis.Verdict, asked bool) (string, error) {
+	say, err := c.wordVerdict(k, v, true)
+	if err != nil || len(v.Causes) == 0 {
+		return say.Speech, err
+	}
+	key, data := "advice.", c.stepWords(k, v.Causes[0])
+	if asked {
+		key, data["Brief"] = "shall.", true
+	}
+	step, err := c.catalogue.Say(key+string(v.Causes[0].Next.Do), data)
+	return strings.TrimSpace(say.Speech + " " + step.Speech), err
+}
+
+func (c *Crew) wordVerdict(k diagnosis.Case, v diagnosis.Verdict, brief bool) (intents.Say, error) {
 	data := dialogue.Data{"Name": k.Request.Target.Name, "Namespace": k.Request.Target.Namespace}
 	switch v.Outcome {
 	case diagnosis.Nothing:
@@ -36,7 +55,7 @@ func (c *Crew) verdict(k diagnosis.Case, v diagnosis.Verdict) (intents.Say, erro
 		data["P99"] = strings.Join(measured[:min(len(measured), 1)], "")
 		return raised(c.catalogue.Say("diagnose.nothing", data))
 	case diagnosis.Unclear:
-		lead, err := c.lead(k, v)
+		lead, err := c.lead(k, v, brief)
 		if err != nil {
 			return intents.Say{}, err
 		}
@@ -48,11 +67,11 @@ func (c *Crew) verdict(k diagnosis.Case, v diagnosis.Verdict) (intents.Say, erro
 		data["Lacks"], data["Shown"] = why, len(v.Shows) > 0
 		return raised(c.catalogue.Say("diagnose.unclear", data))
 	}
-	lead, err := c.lead(k, v)
+	lead, err := c.lead(k, v, brief)
 	if err != nil {
 		return intents.Say{}, err
 	}
-	why, err := c.clause(k, v.Causes[0])
+	why, err := c.clause(k, v.Causes[0], brief)
 	if err != nil {
 		return intents.Say{}, err
 	}
@@ -66,10 +85,10 @@ func raised(s intents.Say, err error) (intents.Say, error) {
 	return intents.Say{Speech: upper(s.Speech), Text: upper(s.Text)}, err
 }
 
-// lead is "Checkout is slow since 14:05".
-func (c *Crew) lead(k diagnosis.Case, v diagnosis.Verdict) (intents.Say, error) {
+// lead is "Checkout is slow since 14:05", or that without the time.
+func (c *Crew) lead(k diagnosis.Case, v diagnosis.Verdict, brief bool) (intents.Say, error) {
 	data := dialogue.Data{"Name": k.Request.Target.Name, "Namespace": k.Request.Target.Namespace, "Since": "", "Show": "", "Percent": "", "Ready": 0, "Desired": 0}
-	if !v.Since.IsZero() {
+	if !v.Since.IsZero() && !brief {
 		data["Since"] = when(v.Since, c.investigation.Now())
 	}
 	data["Show"] = string(k.Request.Symptom)
@@ -109,12 +128,12 @@ func (c *Crew) lead(k diagnosis.Case, v diagnosis.Verdict) (intents.Say, error) 
 	return c.catalogue.Say("diagnose.lead", data)
 }
 
-// clause is what follows "because", by the rule.
-func (c *Crew) clause(k diagnosis.Case, cause diagnosis.Cause) (intents.Say, error) {
+// clause is what follows "because", by the rule; a brief one without its figures.
+func (c *Crew) clause(k diagnosis.Case, cause diagnosis.Cause, brief bool) (intents.Say, error) {
 	data := dialogue.Data{
 		"Name": k.Request.Target.Name, "About": cause.About.Name, "Kind": kindWord(cause.About.Kind), "Same": cause.About.Name == k.Request.Target.Name,
 		"Detail": cause.Detail, "After": "", "AfterText": "", "Moved": "", "MovedText": "", "From": "", "To": "", "Count": 0, "Code": "", "Other": "", "Times": "",
-		"Value": "", "Limit": "", "Missing": "", "Peer": "", "Image": "", "Lacks": "",
+		"Value": "", "Limit": "", "Missing": "", "Peer": "", "Image": "", "Lacks": "", "Brief": brief,
 	}
 	if cause.Rule == diagnosis.RuleUnschedulable {
 		data["Lacks"] = lacks(cause.Detail)
@@ -173,6 +192,9 @@ func (c *Crew) clause(k diagnosis.Case, cause diagnosis.Cause) (intents.Say, err
 			data["Value"], data["Limit"] = figure(number(e.Value), e.Unit, true), figure(number(e.Limit), e.Unit, true)
 		}
 	}
+	if brief && cause.Rule != diagnosis.RuleTrafficSpike { // more requests without how many says nothing
+		data["Moved"] = ""
+	}
 	return c.catalogue.Say("cause."+cause.Rule, data)
 }
 
@@ -199,7 +221,7 @@ func (c *Crew) stepWords(k diagnosis.Case, cause diagnosis.Cause) dialogue.Data 
 	return dialogue.Data{
 		"Name": k.Request.Target.Name, "About": cmp.Or(n.About.Name, cause.About.Name), "Kind": kindWord(cmp.Or(n.About.Kind, cause.About.Kind)),
 		"Same": n.About.Name == k.Request.Target.Name, "To": diagnosis.Clip(n.To, 80), "What": diagnosis.Clip(n.Name, 60), "Value": n.Value, "Rule": cause.Rule,
-		"Detail": diagnosis.Clip(cause.Detail, 80),
+		"Detail": diagnosis.Clip(cause.Detail, 80), "Brief": false,
 	}
 }
 
@@ -210,7 +232,7 @@ func (c *Crew) besides(k diagnosis.Case, v diagnosis.Verdict) ([]string, error) 
 		if i == 0 || i >= shownCauses {
 			continue
 		}
-		why, err := c.clause(k, cause)
+		why, err := c.clause(k, cause, false)
 		if err != nil {
 			return nil, err
 		}

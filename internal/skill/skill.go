@@ -79,7 +79,7 @@ type Crew struct {
 	logs      *logDesk
 
 	investigation Investigation
-	diagnosed     func(conversation string, k diagnosis.Case, v diagnosis.Verdict, said string) // nil: nobody is told
+	diagnosed     func(conversation string, k diagnosis.Case, v diagnosis.Verdict, said, brief string) // nil: nobody is told
 	alerts        Alerts
 	metrics       Metrics
 

@@ -94,9 +94,6 @@ func (d *demo) announce(line string) {
 
 func (d *demo) startSandbox(ctx context.Context) error {
 	args := []string{"up", "--with-parent", "--alert-webhook-later"}
-	if d.options.story != "" { // as often as its Prometheus looks at the rest
-		args = append(args, "--scrape-interval", "5s")
-	}
 	if d.options.dir != "" {
 		args = append(args, "--dir", d.options.dir)
 	}

@@ -95,6 +95,8 @@ func parse(args []string) (options, error) {
 		"fault-ago":  "have the faults begin that `long` ago",
 		"history":    "how `long` ago the shop's metrics and lines begin (24h)",
 		"log-volume": "`MiB` of log lines from before that",
+		// Whoever tells a story waits less where metrics come often.
+		"scrape-interval": "the `time` between two samples of the shop's metrics (15s)",
 	} {
 		fs.Func(name, about, func(value string) error {
 			o.sandbox = append(o.sandbox, "--"+name, value)

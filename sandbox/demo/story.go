@@ -28,7 +28,7 @@ const nightConfig = `phone:
   numbers: ["+15005550001"]
   public_url: http://%[2]s
   api_url: %[3]s
-oncall: {file: %[1]s/oncall.yaml, window: 10s}
+oncall: {file: %[1]s/oncall.yaml}
 `
 
 const (
