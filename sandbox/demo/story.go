@@ -124,7 +124,7 @@ func (d *demo) story(ctx context.Context) error {
 	moments := []*moment{
 		{name: "the telephone rings", line: regexp.MustCompile(`^☎ .* rings`)},
 		{name: "Ann has decided", line: regexp.MustCompile(`^👤 \(keys`)},
-		{name: "it is rolled back", line: regexp.MustCompile(`^⏱ .*the change is made`)}, // of the time-line
+		{name: "it is rolled back", line: regexp.MustCompile(`^⏱ .*(the change is made|is back on)`)}, // of the time-line
 		{name: "errors are back to normal", line: regexp.MustCompile(`(?i)^🤖.*back to normal`)},
 	}
 	began := time.Now()

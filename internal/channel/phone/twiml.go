@@ -94,7 +94,7 @@ const (
 	hearFor      = 5   // seconds until silence is an answer
 	keyFor       = 10  // seconds to find the keypad
 	mostDigits   = 12  // of a PIN
-	pollFor      = 2   // seconds that are listened between two looks while something runs
+	pollFor      = 1   // seconds that are listened between two looks while something runs
 	fixedPhrases = "yes, no, more, repeat, goodbye, cancel, undo, scale, roll back, roll out, restart, how is it going, why is it slow"
 )
 
