@@ -37,6 +37,8 @@ type Turn struct {
 	Who   string         `json:"who"`
 	Text  string         `json:"text"`
 	Reply dialogue.Reply `json:"reply"`
+	// Action is the change that was told of, where nobody asked.
+	Action string `json:"action,omitempty"`
 }
 
 // History keeps the turns of a channel, so that people find them again. It is for
@@ -118,7 +120,7 @@ func (h *History) Turns(ctx context.Context, conversation string) (turns []Turn,
 			return fmt.Errorf("recorder: an outcome that was kept: %w", err)
 		}
 		after = seq
-		turns = append(turns, Turn{At: at, Reply: ev.Reply})
+		turns = append(turns, Turn{At: at, Reply: ev.Reply, Action: ev.Action})
 		return nil
 	})
 	slices.SortStableFunc(turns, func(a, b Turn) int { return a.At.Compare(b.At) })

@@ -66,12 +66,13 @@ type Conversation struct {
 }
 
 // Turn is what was said and answered or, where Who is empty, told without being
-// asked.
+// asked: how Action went.
 type Turn struct {
-	At    time.Time      `json:"at"`
-	Who   string         `json:"who"`
-	Text  string         `json:"text"`
-	Reply dialogue.Reply `json:"reply"`
+	At     time.Time      `json:"at"`
+	Who    string         `json:"who"`
+	Text   string         `json:"text"`
+	Reply  dialogue.Reply `json:"reply"`
+	Action string         `json:"action,omitempty"`
 }
 
 // Change is a change that runs. Conversation is "" where it is somebody else's.

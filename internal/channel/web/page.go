@@ -14,15 +14,30 @@ type page struct{ name, contentType string }
 
 // pages is the console by path.
 var pages = map[string]page{
-	"/{$}":       {"static/index.html", "text/html; charset=utf-8"},
-	"/app.js":    {"static/app.js", "text/javascript; charset=utf-8"},
-	"/style.css": {"static/style.css", "text/css; charset=utf-8"},
+	"/{$}":        {"static/index.html", "text/html; charset=utf-8"},
+	"/icon.svg":   {"static/icon.svg", "image/svg+xml"},
+	"/base.css":   {"static/base.css", "text/css; charset=utf-8"},
+	"/parts.css":  {"static/parts.css", "text/css; charset=utf-8"},
+	"/api.js":     {"static/api.js", "text/javascript; charset=utf-8"},
+	"/blocks.js":  {"static/blocks.js", "text/javascript; charset=utf-8"},
+	"/card.js":    {"static/card.js", "text/javascript; charset=utf-8"},
+	"/chart.js":   {"static/chart.js", "text/javascript; charset=utf-8"},
+	"/dom.js":     {"static/dom.js", "text/javascript; charset=utf-8"},
+	"/history.js": {"static/history.js", "text/javascript; charset=utf-8"},
+	"/keys.js":    {"static/keys.js", "text/javascript; charset=utf-8"},
+	"/log.js":     {"static/log.js", "text/javascript; charset=utf-8"},
+	"/main.js":    {"static/main.js", "text/javascript; charset=utf-8"},
+	"/outbox.js":  {"static/outbox.js", "text/javascript; charset=utf-8"},
+	"/panels.js":  {"static/panels.js", "text/javascript; charset=utf-8"},
+	"/stream.js":  {"static/stream.js", "text/javascript; charset=utf-8"},
+	"/units.js":   {"static/units.js", "text/javascript; charset=utf-8"},
+	"/voice.js":   {"static/voice.js", "text/javascript; charset=utf-8"},
 }
 
-// policy lets the page load its own files, call its own server and show and play
-// what it got from there, nothing else; with trusted types even a mistake in the script cannot make text of a
-// cluster into markup.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob:; media-src blob:; " +
+// policy lets the page load its own files, call its own server and play the sound
+// that it got from there, nothing else; with trusted types even a mistake in the
+// script cannot make text of a cluster into markup.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; media-src blob:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // permissions lets the page listen while somebody pushes to talk, and nothing else.
