@@ -4,7 +4,7 @@ GO ?= go
 # Where the linter comes from; the version that .golangci.yml was written for.
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: demo test test-node unit lint bench generate manifests build sandbox servers postgres speech test-faults
+.PHONY: demo test test-node unit lint bench generate manifests build sandbox servers postgres speech browser test-faults
 
 # ARGS=--headless stays up and prints addresses; --pods N adds load.
 demo: sandbox
@@ -33,12 +33,16 @@ postgres:
 speech:
 	@internal/speech/offline/install.sh
 
+# Debian's Chromium, for the tests of the web console.
+browser:
+	@e2e/browser/install.sh
+
 # Without a cluster: seconds.
 unit:
 	$(GO) test -short ./...
 
 # -count=1: the tests start programs that the cache of test results knows nothing of.
-test: servers postgres speech
+test: servers postgres speech browser
 	$(GO) vet ./...
 	$(GO) test -count=1 -timeout 40m ./...
 	cd sandbox && $(GO) test -count=1 -timeout 20m -gcflags=all=-dwarf=false ./...
