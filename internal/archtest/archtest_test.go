@@ -134,6 +134,10 @@ func house() map[string]room {
 
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/time/rate"}, tests: channelTests},
+		"internal/channel/discord/discordtest": {
+			theirs: []string{"github.com/getkin/kin-openapi/openapi3", "github.com/gorilla/websocket"},
+			tests:  []string{"internal/peers"},
+		},
 		"internal/channel/alexa": {
 			ours:   append([]string{"internal/speech"}, channel...),
 			theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2", "golang.org/x/time/rate"},
