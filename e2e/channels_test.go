@@ -46,6 +46,7 @@ func channelsUnderTest() []channelUnderTest {
 		{name: "alexa", config: alexaSkill, open: openAlexa},
 		{name: "phone", open: openPhone},
 		{name: "sms", open: openSMS},
+		{name: "mcp", config: mcpClients(), open: openMCP},
 	}
 }
 
@@ -56,7 +57,7 @@ const channelSettings = `
 access:
   people:
     - name: demo
-      speakers: ["web:*", "dialogflow:*", "alexa:*", "phone:*", "sms:*"]
+      speakers: ["web:*", "dialogflow:*", "alexa:*", "phone:*", "sms:*", "mcp:*"]
       user: demo
       groups: [shop-operators]
       write: true

@@ -47,6 +47,7 @@ type Config struct {
 	Alerts        AlertsConfig        `yaml:"alerts"`
 	Diagnosis     DiagnosisConfig     `yaml:"diagnosis"`
 	Speech        SpeechConfig        `yaml:"speech"`
+	MCP           MCPConfig           `yaml:"mcp"`
 	Log           LogConfig           `yaml:"log"`
 }
 
@@ -127,6 +128,7 @@ func defaults() Config {
 		Nodes:         NodesConfig{DrainFor: action.DrainLife},
 		Misses:        MissesConfig{Keep: true, Max: 1000},
 		Speech:        speechDefaults(),
+		MCP:           mcpDefaults(),
 		Log:           LogConfig{Level: "info", Format: "text"},
 	}
 }
@@ -383,6 +385,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Alerts.check(); err != nil {
+		return err
+	}
+	if err := c.MCP.check(); err != nil {
 		return err
 	}
 	if err := c.Speech.check(); err != nil {

@@ -105,6 +105,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 	d.backends(ctx, c.Observability)
 	d.channels(ctx, c)
 	d.speech(ctx, c.Speech)
+	d.tools(ctx, c, access.NewGuard(c.people(), rules, keep))
 	d.phone(ctx, c, access.NewGuard(c.people(), rules, keep))
 	d.onCall(ctx, c, access.NewGuard(c.people(), rules, keep))
 }

@@ -191,6 +191,9 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		}
 		h.Routes(channels)
 	}
+	if err := a.mcpRoutes(c.MCP, channels, log); err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { probe(w, true) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { probe(w, ready.Load()) })
