@@ -26,8 +26,9 @@ func (c *clock) now() time.Time {
 	return time.Now().Add(c.ahead)
 }
 
-// after returns a channel that is closed when so much time has passed.
-func (c *clock) after(d time.Duration) <-chan struct{} {
+// after returns a channel that is closed when so much time has passed; whoever
+// no longer waits for it stops it.
+func (c *clock) after(d time.Duration) (rang <-chan struct{}, stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a := &alarm{due: time.Now().Add(c.ahead + d), rang: make(chan struct{})}
@@ -37,7 +38,12 @@ func (c *clock) after(d time.Duration) <-chan struct{} {
 		defer c.mu.Unlock()
 		c.ring(a)
 	})
-	return a.rang
+	return a.rang, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		a.real.Stop()
+		delete(c.alarms, a)
+	}
 }
 
 // ring rings once. The clock is locked.
@@ -59,6 +65,19 @@ func (c *clock) advance(d time.Duration) {
 			c.ring(a)
 		}
 	}
+}
+
+// next is when the next alarm rings, or 0.
+func (c *clock) next() (in time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now().Add(c.ahead)
+	for a := range c.alarms {
+		if d := max(1, a.due.Sub(now)); in == 0 || d < in {
+			in = d
+		}
+	}
+	return in
 }
 
 // stop makes sure that no timer is left.

@@ -144,9 +144,11 @@ func (s *Server) carry(d *delivery, try func(attempt int, reason string) (answer
 			break
 		}
 		if wait := retries[attempt]; wait > 0 {
+			due, stop := s.clock.after(wait)
 			select {
-			case <-s.clock.after(wait):
+			case <-due:
 			case <-s.ctx.Done():
+				stop()
 				return
 			}
 		}
@@ -155,6 +157,9 @@ func (s *Server) carry(d *delivery, try func(attempt int, reason string) (answer
 		return
 	}
 	s.mu.Lock()
+	if d.kind == "slash_commands" && strings.HasSuffix(reason, "timeout") {
+		reason = "operation_timeout"
+	}
 	s.failures = append(s.failures, d.what+": "+reason)
 	s.note()
 	s.mu.Unlock()
@@ -222,7 +227,8 @@ var errLate = errors.New("no answer in time")
 func (s *Server) request(cfg Config, to string, h http.Header, body []byte) (int, []byte, http.Header, error) {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	defer cancel(nil)
-	late := s.clock.after(cfg.AckLimit)
+	late, stop := s.clock.after(cfg.AckLimit)
+	defer stop()
 	go func() {
 		select {
 		case <-late:
@@ -302,12 +308,14 @@ func wants(list []string, what string) bool {
 }
 
 // within waits for something that may come a little later, and says whether it came.
-func (s *Server) within(limit <-chan struct{}, what string, f func() bool) bool {
-	ctx, cancel := context.WithTimeout(s.ctx, time.Hour)
+func (s *Server) within(limit time.Duration, what string, f func() bool) bool {
+	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
+	late, stop := s.clock.after(limit)
+	defer stop()
 	go func() {
 		select {
-		case <-limit:
+		case <-late:
 			cancel()
 		case <-ctx.Done():
 		}

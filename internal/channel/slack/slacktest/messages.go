@@ -194,9 +194,9 @@ func (s *Server) content(a args, m *message) error {
 	if len(m.text) > most {
 		return refuse("msg_too_long")
 	}
-	if v, ok := a.decoded("blocks"); a.has("blocks") && v != nil {
+	if v, ok := a.decoded("blocks"); !ok || v != nil {
 		list, isList := v.([]any)
-		if !ok || !isList {
+		if !isList {
 			return refuse("invalid_blocks_format")
 		}
 		if wrong := checkBlocks(list, onMessage); len(wrong) > 0 {

@@ -27,6 +27,10 @@ func (s *Server) say(user, channel, thread string, m *message) string {
 		s.cfg.Fail("%s cannot write in %s", user, channel)
 		return ""
 	}
+	if c.im != "" && s.cfg.NoMessages {
+		s.cfg.Fail("sending messages to this app has been turned off")
+		return ""
+	}
 	if thread != "" && s.find(channel, thread) == nil {
 		s.cfg.Fail("there is no thread %s in %s", thread, channel)
 		return ""
@@ -260,6 +264,10 @@ func (s *Server) Click(user, messageID, buttonID string) {
 				action["selected_option"], hit = o.json, true
 			}
 		}
+		if hit && s.cfg.NoInteractivity {
+			s.cfg.Fail("this app is not configured to handle interactive responses")
+			return
+		}
 		if hit {
 			in["actions"], in["state"] = []any{action}, object{"values": object{}}
 			s.send(&delivery{kind: "interactive", payload: in, lane: lane, by: user, what: "the button " + buttonID})
@@ -274,6 +282,10 @@ func (s *Server) Click(user, messageID, buttonID string) {
 func (s *Server) Shortcut(user, callbackID, messageID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !wants(s.cfg.Shortcuts, callbackID) || s.cfg.NoInteractivity || !s.granted("commands") {
+		s.cfg.Fail("the app has no shortcut %s", callbackID)
+		return
+	}
 	kind := "shortcut"
 	if messageID != "" {
 		kind = "message_action"
@@ -297,9 +309,20 @@ func (s *Server) Shortcut(user, callbackID, messageID string) {
 func (s *Server) OpenHome(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cfg.NoHome {
+		s.cfg.Fail("the app has no home")
+		return
+	}
 	ev := object{"type": "app_home_opened", "user": user, "channel": s.im(user).id, "tab": "home", "event_ts": s.ts()}
 	if v := s.home(user); v != nil {
 		ev["view"] = v.json()
 	}
 	s.event("app_home_opened", "", user, user, ev)
+}
+
+// Trigger is a trigger_id as a click of this person gives it, for one view.
+func (s *Server) Trigger(user string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trigger(user)
 }

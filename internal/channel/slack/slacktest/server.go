@@ -37,6 +37,10 @@ type Config struct {
 	Scopes        []string // of the bot's token; nil is all that the fake knows
 	Events        []string // that are subscribed to; nil is all that the fake sends
 	Commands      []string // slash commands; nil is any
+	Shortcuts     []string // their callback_ids; nil is any
+
+	// What is switched off: the tab Home, people writing to the app, and clicks.
+	NoHome, NoMessages, NoInteractivity bool
 
 	// Where events, slash commands and interactions are posted. All empty is Socket Mode.
 	EventsURL, CommandsURL, InteractionsURL string
@@ -190,6 +194,9 @@ func (s *Server) Change(change func(*Config)) {
 	defer s.mu.Unlock()
 	change(&s.cfg)
 }
+
+// Now is the time at Slack.
+func (s *Server) Now() time.Time { return s.clock.now() }
 
 // Advance lets time pass, for retries and for what expires.
 func (s *Server) Advance(d time.Duration) { s.clock.advance(d) }

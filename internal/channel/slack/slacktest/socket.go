@@ -137,7 +137,7 @@ func (s *Server) write(d *delivery, attempt int, reason string) (*sent, string) 
 	}
 	for {
 		var c *conn
-		if !s.within(s.clock.after(limit), "a connection", func() bool {
+		if !s.within(limit, "a connection", func() bool {
 			free := slices.DeleteFunc(slices.Clone(s.conns), func(c *conn) bool { return c.leaving })
 			if len(free) > 0 {
 				s.next++
@@ -166,10 +166,12 @@ func (s *Server) write(d *delivery, attempt int, reason string) (*sent, string) 
 
 // await waits for the acknowledgement.
 func (s *Server) await(p *sent) (object, string) {
+	late, stop := s.clock.after(s.cfg.AckLimit)
+	defer stop()
 	select {
 	case payload := <-p.ack:
 		return payload, ""
-	case <-s.clock.after(s.cfg.AckLimit):
+	case <-late:
 		return nil, "timeout"
 	case <-p.conn.gone:
 		select {
@@ -207,10 +209,13 @@ func (s *Server) Disconnect() {
 	for _, c := range old {
 		_ = c.write(object{"type": "disconnect", "reason": "refresh_requested", "debug_info": object{"host": "applink-1"}}) // it may be gone
 		s.wg.Go(func() {
+			late, stop := s.clock.after(2 * time.Second)
+			defer stop()
 			select {
 			case <-c.gone:
-			case <-s.clock.after(2 * time.Second):
+			case <-late:
 				_ = c.ws.Close()
+			case <-s.ctx.Done():
 			}
 		})
 	}

@@ -174,6 +174,9 @@ func (s *Server) viewsUpdate(a args) (object, error) {
 
 func (s *Server) viewsPublish(a args) (object, error) {
 	user := a.str("user_id")
+	if s.cfg.NoHome {
+		return nil, refuse("not_enabled")
+	}
 	if p := s.people[user]; p == nil || p.bot {
 		return nil, refuse("user_not_found")
 	}
