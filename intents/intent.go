@@ -109,6 +109,9 @@ func (s Slots) Targets() []string { return s.Strings("targets") }
 type Intent struct {
 	Name  string `json:"intent"`
 	Slots Slots  `json:"slots"`
+	// Guessed marks an intent that no recogniser of ours found in what was said:
+	// whatever becomes of it, it is never agreed to in advance.
+	Guessed bool `json:"guessed,omitempty"`
 }
 
 // Candidate is another reading of a sentence.

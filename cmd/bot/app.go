@@ -233,6 +233,14 @@ func (c compiling) Nearest(name string, inv *intents.Inventory) []string {
 	return c().Nearest(name, inv)
 }
 
+// MayAct reports whether a sentence could ask for a change at all.
+func (c compiling) MayAct(text string, inv *intents.Inventory) bool { return c().MayAct(text, inv) }
+
+// Fill makes an intent of slots that were named one by one.
+func (c compiling) Fill(intent string, terms []intents.Term, sentence string, inv *intents.Inventory) (intents.Intent, error) {
+	return c().Fill(intent, terms, sentence, inv)
+}
+
 // run watches the cluster and works off the journal until ctx ends; ready is
 // called once the cluster has been seen. What is being applied is finished.
 func (a *app) run(ctx context.Context, ready func(context.Context) error) (err error) {

@@ -48,7 +48,7 @@ type Event struct {
 	Undoes       string   `json:"undoes,omitempty"` // the id of the one that it puts back
 	Intent       string   `json:"intent,omitempty"`
 	Said         string   `json:"said,omitempty"` // masked
-	How          string   `json:"how,omitempty"`  // of a decision: by words, a button, a PIN; of a verdict: its rule
+	How          string   `json:"how,omitempty"`  // of a decision: by words, a button, a PIN; of a verdict: its rule; "guess" of what only a fall-back understood
 	Objects      []Object `json:"objects,omitempty"`
 	State        string   `json:"state,omitempty"` // of an outcome
 	Why          string   `json:"why,omitempty"`   // of a refusal or a failure, as it was said

@@ -113,13 +113,16 @@ func (e *Engine) complete(t *Turn) (bool, error) {
 		t.Intent = chain
 		return true, nil
 	}
+	guessed := t.Intent.Guessed || base.Guessed
 	t.Intent = merge(*base, t.Intent.Slots)
+	t.Intent.Guessed = guessed
 	return true, nil
 }
 
 // answered puts the answer to a question into what it was asked for.
 func (e *Engine) answered(t *Turn, q *Question) bool {
 	about, said := q.about(), t.Intent.Slots
+	q.Intent.Guessed = q.Intent.Guessed || t.Intent.Guessed
 	if t.Intent.Name == about.Name && said.Has("targets") && q.Slot != "targets" && len(about.Slots.Targets()) > 0 {
 		return false // the same verb anew, about something else: a sentence of its own
 	}
@@ -230,7 +233,9 @@ func (e *Engine) again(t *Turn) bool {
 	}
 	subject := []string{"targets", "unknown_target", "namespace", "cluster", "node", "kind", "what", "pod"}
 	if said.Has("metric") && t.Session.ReadLast && !slices.ContainsFunc(subject, said.Has) {
+		guessed := t.Intent.Guessed
 		t.Intent = merge(*last, said)
+		t.Intent.Guessed = t.Intent.Guessed || guessed
 		if !said.Has("percentile") {
 			delete(t.Intent.Slots, "percentile") // it was of the other number
 		}

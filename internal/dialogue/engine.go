@@ -44,6 +44,8 @@ type Store interface {
 type Recognizer interface {
 	Recognize(text string, inv *intents.Inventory, open intents.Expect) intents.Result
 	Nearest(name string, inv *intents.Inventory) []string
+	// MayAct reports whether a sentence could ask for a change at all.
+	MayAct(text string, inv *intents.Inventory) bool
 }
 
 // Engine runs conversations: different ones in parallel, each one in order.
@@ -55,6 +57,7 @@ type Engine struct {
 	handlers   map[string]Handler
 	hub        *Hub
 	listener   Listener
+	fallback   Fallback // nil: what the recogniser does not understand is not understood
 	log        *slog.Logger
 	locks      keyedMutex
 }
@@ -87,6 +90,7 @@ type Turn struct {
 
 	catalogue *intents.Catalogue
 	heard     Heard
+	guess     bool // this turn was understood by the fall-back
 }
 
 // NewTurn returns a turn that no channel took: what was asked for and is
@@ -166,6 +170,9 @@ func (e *Engine) turn(ctx context.Context, req Request) (Reply, *Session, bool, 
 			e.log.InfoContext(ctx, "intent refused", "conversation", req.Conversation, "intent", t.Intent.Name, "err", err)
 		}
 		r = e.spoken(req, t.Intent, err)
+	}
+	if r, err = t.asGuess(r); err != nil {
+		return Reply{}, nil, false, err
 	}
 	s.moveOn(was, choice)
 	if s.Question != nil && s.Question != question && s.Pending == pending && e.risk(s.Question.Intent) == intents.RiskWrite {
@@ -270,6 +277,9 @@ func (e *Engine) answer(ctx context.Context, t *Turn) (Reply, error) {
 	}
 	if p := t.Request.Intent; p != nil && e.handlers[p.Name] != nil && (res.Intent == intents.OutOfScope || t.Request.IntentFirst && yields(res, *p)) {
 		t.Intent, res = *p, intents.Result{Intent: p.Name, Slots: p.Slots, Ask: e.missing(*p)}
+	}
+	if in, ok := e.guess(ctx, t, inv); ok {
+		t.Intent, res = in, intents.Result{Intent: in.Name, Slots: in.Slots, Ask: e.missing(in)}
 	}
 	if err := refer(t.Session, &t.Intent); err != nil {
 		return Reply{}, err

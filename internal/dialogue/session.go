@@ -183,7 +183,7 @@ func instead() [][]string {
 // merge fills the slots of an intent with those of an answer or amendment. A
 // new way to say the same thing takes the place of the old one.
 func merge(into intents.Intent, add intents.Slots) intents.Intent {
-	out := intents.Intent{Name: into.Name, Slots: intents.Slots{}}
+	out := intents.Intent{Name: into.Name, Slots: intents.Slots{}, Guessed: into.Guessed}
 	for k, v := range into.Slots {
 		out.Slots[k] = v
 	}

@@ -101,7 +101,10 @@ type Reply struct {
 	Proposal     *Proposal     `json:"proposal"`
 	Outcome      Outcome       `json:"outcome"`
 	Fault        fault.Kind    `json:"fault,omitempty"` // why nothing was done, where that is so
-	Private      bool          `json:"-"`               // its words are given once and kept nowhere
+	// Guessed is whether only a Fallback understood what was said: a proposal in it is
+	// confirmed by somebody who read it, and by no yes that was given in advance.
+	Guessed bool `json:"guessed,omitempty"`
+	Private bool `json:"-"` // its words are given once and kept nowhere
 }
 
 // Block is something for the eye beside the text.

@@ -71,6 +71,9 @@ func (r *Recorder) listen(ctx context.Context, h dialogue.Heard, now time.Time) 
 	if p := h.Reply.Proposal; p != nil {
 		said.Action = p.ID
 	}
+	if h.Reply.Guessed {
+		said.How = "guess"
+	}
 	button, action := h.Request.Button()
 	if button != "" {
 		said.How, said.Action = "button", action

@@ -158,7 +158,7 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 		})
 	}
 	e, err := ask()
-	if err == nil && unasked(e, p) && addsPause(e) {
+	if err == nil && unasked(t, e, p) && addsPause(e) {
 		// Who need not be asked is not asked because of something beside it.
 		p = asAsked(p)
 		if key != "" {
@@ -192,16 +192,16 @@ func (c *Crew) propose(ctx context.Context, t *dialogue.Turn, p plan) (dialogue.
 	if about := targets(e); len(about) > 0 {
 		t.Session.Focus(about...)
 	}
-	if unasked(e, p) {
+	if unasked(t, e, p) {
 		return c.confirm(ctx, t)
 	}
 	return r, nil
 }
 
 // unasked reports whether an entry is done without a question: the policy wants no
-// yes, and there is nothing to be warned of.
-func unasked(e action.Entry, p plan) bool {
-	return e.Verdict.Kind == access.Allow && len(p.warnings) == 0 && e.State == action.Proposed
+// yes, there is nothing to be warned of, and nobody guessed at what was said.
+func unasked(t *dialogue.Turn, e action.Entry, p plan) bool {
+	return !t.Intent.Guessed && e.Verdict.Kind == access.Allow && len(p.warnings) == 0 && e.State == action.Proposed
 }
 
 // targets are the objects of an entry, each once; a Service goes with its

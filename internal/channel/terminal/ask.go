@@ -105,14 +105,15 @@ func (a *asker) run(ctx context.Context, text string) (dialogue.Reply, error) {
 	if err != nil {
 		return asked, err
 	}
-	if a.opt.Yes && asked.Expect == dialogue.ExpectConfirm && slices.Contains(asked.Choices, dialogue.ChoiceAsAsked) {
+	yes := a.opt.Yes && !asked.Guessed // a yes in advance was one to what was said, not to what it may have meant
+	if yes && asked.Expect == dialogue.ExpectConfirm && slices.Contains(asked.Choices, dialogue.ChoiceAsAsked) {
 		// A yes in advance is one to what was asked for, and to nothing beside it.
 		if asked, err = a.turn(ctx, dialogue.ChoiceAsAsked, ""); err != nil {
 			return asked, err
 		}
 	}
 	r := asked
-	if a.opt.Yes && asked.Expect == dialogue.ExpectConfirm && asked.Outcome == dialogue.OutcomePending && asked.Proposal != nil {
+	if yes && asked.Expect == dialogue.ExpectConfirm && asked.Outcome == dialogue.OutcomePending && asked.Proposal != nil {
 		a.readBack(asked)
 		if r, err = a.turn(ctx, "yes", asked.Proposal.ID); err != nil {
 			return asked, err
