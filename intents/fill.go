@@ -2,7 +2,6 @@ package intents
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -25,14 +24,14 @@ type Term struct{ Slot, Said string }
 func (r *Recognizer) Fill(intent string, terms []Term, sentence string, inv *Inventory) (Intent, error) {
 	d := r.c.intents[intent]
 	if d == nil {
-		return Intent{}, fmt.Errorf("intents: no intent %q", intent)
+		return Intent{}, fmt.Errorf("intents: no intent %.40q", intent)
 	}
 	out := Intent{Name: intent, Slots: Slots{}}
 	var targets targetVal
 	for _, t := range terms {
 		def, ok := d.slots[t.Slot]
 		if !ok {
-			return Intent{}, fmt.Errorf("intents: %s has no slot %q", intent, t.Slot)
+			return Intent{}, fmt.Errorf("intents: %s has no slot %.40q", intent, t.Slot)
 		}
 		v, ok := r.fillValue(d, t, def.typ, sentence, inv)
 		if !ok {
@@ -118,7 +117,7 @@ func (r *Recognizer) fillValue(d *intentDef, t Term, typ, sentence string, inv *
 					continue
 				}
 			}
-			if v := fmt.Sprint(s.val); typ == "version" && !standsIn(said, sentence) && !standsIn(v, sentence) && !standsIn("v"+v, sentence) && !inv.hasTag(v) {
+			if v := fmt.Sprint(s.val); typ == "version" && !standsIn(said, sentence) && !standsIn(v, sentence) && !standsIn("v"+v, sentence) && !inUse(inv, v) {
 				continue
 			}
 			return s.val, true
@@ -127,9 +126,9 @@ func (r *Recognizer) fillValue(d *intentDef, t Term, typ, sentence string, inv *
 	return nil, false
 }
 
-// hasTag reports a tag that is in use.
-func (i *Inventory) hasTag(tag string) bool {
-	return i != nil && slices.Contains(i.Data().Tags, tag)
+// inUse reports a tag that is in use.
+func inUse(inv *Inventory, tag string) bool {
+	return inv != nil && slices.Contains(inv.Data().Tags, tag)
 }
 
 // way is how a value is read: by which type, and written how.
@@ -248,52 +247,6 @@ func (c *Catalogue) SlotValues(intent, slot string) []string {
 	out := []string{}
 	for _, v := range c.fixed(intent, slot) {
 		out = append(out, textOf(v))
-	}
-	return out
-}
-
-// fixed are the values that the templates of an intent give a slot by themselves.
-func (c *Catalogue) fixed(intent, slot string) []any {
-	found := map[string]any{}
-	seen := map[*node]bool{}
-	var walk func(n *node)
-	walk = func(n *node) {
-		if n == nil || seen[n] {
-			return
-		}
-		seen[n] = true
-		switch {
-		case n.kind == nodeFix && n.slot == slot:
-			found[textOf(n.value)] = n.value
-		case n.kind == nodeSlot && n.slot == slot && n.typ != "":
-			if entries, ok := c.List(n.typ); ok {
-				for _, e := range entries {
-					found[e.Value] = e.Value
-				}
-			}
-		case n.kind == nodeRule:
-			if rule := c.rules[n.word]; rule != nil {
-				walk(rule.node)
-			}
-		}
-		for _, k := range n.kids {
-			walk(k)
-		}
-	}
-	for _, s := range c.templates {
-		if s.intent != intent {
-			continue
-		}
-		walk(s.node)
-		if s.frame != nil {
-			for _, p := range slices.Concat(s.frame.cues, s.frame.before, s.frame.parts) {
-				walk(p.node)
-			}
-		}
-	}
-	out := make([]any, 0, len(found))
-	for _, k := range slices.Sorted(maps.Keys(found)) {
-		out = append(out, found[k])
 	}
 	return out
 }

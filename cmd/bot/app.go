@@ -182,6 +182,9 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	}
 	handlers = limited(handlers, catalogue, guard, opt.limits)
 	engine := dialogue.NewEngine(catalogue, recognizer, inv.current, st, m.time(handlers), dialogue.NewHub(), ears, log)
+	if err := c.LLM.use(engine, crew, catalogue, recognizer, m.model, log); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)
 	}

@@ -48,6 +48,7 @@ type Config struct {
 	Diagnosis     DiagnosisConfig     `yaml:"diagnosis"`
 	Speech        SpeechConfig        `yaml:"speech"`
 	MCP           MCPConfig           `yaml:"mcp"`
+	LLM           LLMConfig           `yaml:"llm"`
 	Log           LogConfig           `yaml:"log"`
 }
 
@@ -129,6 +130,7 @@ func defaults() Config {
 		Misses:        MissesConfig{Keep: true, Max: 1000},
 		Speech:        speechDefaults(),
 		MCP:           mcpDefaults(),
+		LLM:           llmDefaults(),
 		Log:           LogConfig{Level: "info", Format: "text"},
 	}
 }
@@ -388,6 +390,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.MCP.check(); err != nil {
+		return err
+	}
+	if err := c.LLM.check(); err != nil {
 		return err
 	}
 	if err := c.Speech.check(); err != nil {

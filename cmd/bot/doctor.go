@@ -106,6 +106,7 @@ func (d *doctor) examine(ctx context.Context, e *env, file string) {
 	d.channels(ctx, c)
 	d.speech(ctx, c.Speech)
 	d.tools(ctx, c, access.NewGuard(c.people(), rules, keep))
+	d.model(ctx, c.LLM)
 	d.phone(ctx, c, access.NewGuard(c.people(), rules, keep))
 	d.onCall(ctx, c, access.NewGuard(c.people(), rules, keep))
 }

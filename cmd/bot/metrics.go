@@ -20,6 +20,8 @@ type metrics struct {
 	turns    *prometheus.HistogramVec
 	actions  *prometheus.CounterVec
 	calls    *prometheus.HistogramVec
+	asked    *prometheus.CounterVec
+	tokens   *prometheus.CounterVec
 	leader   prometheus.Gauge
 	holder   *prometheus.GaugeVec
 }
@@ -39,6 +41,12 @@ func newMetrics(clusters []string, up func(string) bool) *metrics {
 			Name: "firstmate_backend_duration_seconds", Help: "How long calls to observability back-ends take, by how they ended; open is that none was made.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"backend", "result"}),
+		asked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "firstmate_llm_questions_total", Help: "Questions for the language model, by what came of them; spent and withheld are that none was asked.",
+		}, []string{"use", "result"}),
+		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "firstmate_llm_tokens_total", Help: "Tokens that these took, as the endpoint counts them, or as they are estimated.",
+		}, []string{"use"}),
 		leader: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firstmate_leader", Help: "Whether this replica carries changes out."}),
 		holder: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "firstmate_leader_info", Help: "Which replica carries changes out, as this one last saw.",
@@ -55,7 +63,7 @@ func newMetrics(clusters []string, up func(string) bool) *metrics {
 			return 0
 		}))
 	}
-	m.registry.MustRegister(m.turns, m.actions, m.calls, m.leader, m.holder, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.turns, m.actions, m.calls, m.asked, m.tokens, m.leader, m.holder, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -84,6 +92,12 @@ func (m *metrics) time(handlers map[string]dialogue.Handler) map[string]dialogue
 // backend notes a call to a back-end.
 func (m *metrics) backend(name, result string, took time.Duration) {
 	m.calls.WithLabelValues(strings.ToLower(name), result).Observe(took.Seconds())
+}
+
+// model notes a question for the language model.
+func (m *metrics) model(use, result string, tokens int) {
+	m.asked.WithLabelValues(use, result).Inc()
+	m.tokens.WithLabelValues(use).Add(float64(tokens))
 }
 
 // counting counts outcomes on their way to the people.

@@ -40,6 +40,7 @@ func house() map[string]room {
 		"cmd/bot": {
 			ours: []string{
 				"internal/speech", "internal/speech/offline", "internal/speech/openai",
+				"internal/llm",
 				"internal/observability/alertmanager", "internal/observability/sentry", "internal/observability/traces", "internal/silencer", "internal/channel/alerts",
 				"internal/observability/alertmanager", "internal/silencer",
 				"internal/channel/phone", "internal/channel/mcp",
@@ -133,6 +134,8 @@ func house() map[string]room {
 		"internal/channel/mcp":    {ours: channel, theirs: []string{"github.com/google/jsonschema-go/jsonschema", "github.com/modelcontextprotocol/go-sdk/mcp"}, tests: append([]string{"internal/peers"}, channelTests...)},
 		"internal/chat":           {ours: []string{"internal/access", "internal/dialogue", "internal/fault", "internal/speech"}, tests: []string{"internal/channel/channeltest"}},
 
+		"internal/llm":                 {ours: []string{"intents", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/misses"}, theirs: []string{"github.com/sashabaranov/go-openai", "github.com/sony/gobreaker/v2"}, tests: []string{"internal/access", "internal/llm/llmtest", "internal/peers"}},
+		"internal/llm/llmtest":         {},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/time/rate"}, tests: channelTests},
 		"internal/channel/discord/discordtest": {

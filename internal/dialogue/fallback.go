@@ -55,7 +55,7 @@ func Guessable(s intents.Spec) bool {
 // GuessableSlot reports whether a fall-back may fill this slot: not one that gets
 // around something, as a drain that spares no pod or a change that leaves Git out.
 func GuessableSlot(name string) bool {
-	return !slices.Contains([]string{"bare", "way", "prestop", "container", "choice", "code", "steps"}, name)
+	return !slices.Contains([]string{"bare", "way", "prestop", "container", "choice", "code"}, name)
 }
 
 const (

@@ -212,6 +212,11 @@ func (c *Crew) tellVerdict(ctx context.Context, t *dialogue.Turn, k diagnosis.Ca
 		return dialogue.Reply{}, err
 	}
 	r := dialogue.Reply{Speech: say.Speech, Text: say.Text}
+	if text, ok, err := c.reworded(ctx, t, k, v); err != nil {
+		return dialogue.Reply{}, err
+	} else if ok {
+		r.Text = text
+	}
 	if len(v.Causes) > 0 {
 		first := v.Causes[0]
 		if t != nil && len(t.Session.Targets) == 0 && slices.Contains([]string{kube.Deployment, kube.StatefulSet, kube.DaemonSet}, first.About.Kind) {

@@ -80,6 +80,7 @@ type Crew struct {
 
 	investigation Investigation
 	diagnosed     func(conversation string, k diagnosis.Case, v diagnosis.Verdict, said, brief string) // nil: nobody is told
+	wording       Wordsmith                                                                            // nil: our own words
 	alerts        Alerts
 	metrics       Metrics
 
