@@ -41,11 +41,11 @@ func (c *Crew) reworded(ctx context.Context, t *dialogue.Turn, k diagnosis.Case,
 // finding is a verdict with its first cause, in words.
 func (c *Crew) finding(k diagnosis.Case, v diagnosis.Verdict) (diagnosis.Finding, error) {
 	first := v.Causes[0]
-	lead, err := c.lead(k, v)
+	lead, err := c.lead(k, v, false)
 	if err != nil {
 		return diagnosis.Finding{}, err
 	}
-	why, err := c.clause(k, first)
+	why, err := c.clause(k, first, false)
 	if err != nil {
 		return diagnosis.Finding{}, err
 	}
