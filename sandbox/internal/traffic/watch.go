@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -274,16 +273,4 @@ func matcher(s *metav1.LabelSelector) func(map[string]string) bool {
 		return func(map[string]string) bool { return false }
 	}
 	return func(l map[string]string) bool { return sel.Matches(labels.Set(l)) }
-}
-
-// settled waits until the cluster looks as wanted.
-func (w *watcher) settled(ctx context.Context, what string, ok func(*model.World) bool) error {
-	for !ok(w.now()) {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting until %s: %w", what, context.Cause(ctx))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-	return nil
 }
