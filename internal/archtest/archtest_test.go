@@ -83,7 +83,7 @@ func house() map[string]room {
 
 		"internal/channel/phone/carriertest": {ours: []string{"internal/speech"}},
 
-		"internal/channel/slack/slacktest": {theirs: []string{"github.com/gorilla/websocket"}, tests: []string{"internal/peers"}},
+		"internal/channel/slack/slacktest": {ours: []string{"internal/peers"}, theirs: []string{"github.com/gorilla/websocket"}},
 
 		"internal/channel/phone": {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/channel/phone/carriertest"}, channelTests...)},
 

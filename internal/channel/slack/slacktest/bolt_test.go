@@ -105,7 +105,7 @@ func (a *app) wait(ctx context.Context, what string, n int) told {
 
 func limit(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -209,6 +209,7 @@ func conversation(t *testing.T, s *slacktest.Server, a *app) {
 	if f := s.Failures(); len(f) > 0 {
 		t.Errorf("what people saw: %q", f)
 	}
+	s.CheckTypes(t)
 }
 
 func TestBoltTakesItForSlackBySocket(t *testing.T) {
@@ -239,6 +240,29 @@ func TestBoltTakesItForSlackBySocket(t *testing.T) {
 	}
 	if limited != 1 {
 		t.Errorf("%d calls were refused", limited)
+	}
+
+	// Two hundred at once are answered once each.
+	const burst = 200
+	for i := range burst {
+		s.Say(slacktest.Bob, s.DM(slacktest.Bob), "", fmt.Sprintf("number %d.", i))
+	}
+	answers := map[string]int{}
+	if err := s.Wait(ctx, s.DM(slacktest.Bob), "", func(all []slacktest.Message) bool {
+		clear(answers)
+		for _, m := range all {
+			if says("You said number")(m) {
+				answers[m.Text]++
+			}
+		}
+		return len(answers) == burst
+	}); err != nil {
+		t.Error(err)
+	}
+	for text, n := range answers {
+		if n != 1 {
+			t.Errorf("%d times %s", n, text)
+		}
 	}
 
 	// An event that comes again has its number.

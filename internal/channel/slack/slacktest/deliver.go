@@ -307,7 +307,8 @@ func wants(list []string, what string) bool {
 	return list == nil
 }
 
-// within waits for something that may come a little later, and says whether it came.
+// within waits for something that may come a little later, and says whether it
+// came. It is asked with the server locked.
 func (s *Server) within(limit time.Duration, what string, f func() bool) bool {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
@@ -320,5 +321,8 @@ func (s *Server) within(limit time.Duration, what string, f func() bool) bool {
 		case <-ctx.Done():
 		}
 	}()
-	return s.until(ctx, what, f) == nil
+	return s.until(ctx, what, func() func() bool {
+		ok := f()
+		return func() bool { return ok }
+	}) == nil
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package slacktest_test
 
 import (
@@ -140,7 +142,8 @@ func TestAnEventComesAgainUntilItIsAcknowledged(t *testing.T) {
 	s.Say(slacktest.Alice, s.DM(slacktest.Alice), "", "again")
 	c.ack(c.next(), nil)
 	s.Repeat()
-	if e := c.next(); e.Attempt != 1 || event(e)["text"] != "again" {
+	e := c.next()
+	if c.ack(e, nil); e.Attempt != 1 || event(e)["text"] != "again" {
 		t.Errorf("%+v", e)
 	}
 
@@ -192,6 +195,23 @@ func TestEveryEnvelopeGoesToOneConnection(t *testing.T) {
 	slices.Sort(got)
 	if byA == 0 || byA == n || len(slices.Compact(got)) != n {
 		t.Errorf("%d of %d by one connection: %v", byA, n, got)
+	}
+
+	// A warning is no goodbye.
+	s.Warn()
+	for _, c := range []*client{a, b} {
+		if e := c.next(); e.Type != "disconnect" || e.Reason != "warning" {
+			t.Errorf("%+v", e)
+		}
+	}
+	s.Say(slacktest.Alice, s.DM(slacktest.Alice), "", "still here")
+	select {
+	case e := <-a.came:
+		a.ack(e, nil)
+	case e := <-b.came:
+		b.ack(e, nil)
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing came")
 	}
 
 	// A connection that is told to go gets nothing more, and what it had not

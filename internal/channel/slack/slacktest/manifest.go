@@ -70,9 +70,13 @@ type manifest struct {
 func scopeOf() map[string]string {
 	return map[string]string{
 		"app_mention": "app_mentions:read", "message.channels": "channels:history", "message.groups": "groups:history", "message.im": "im:history", "message.mpim": "mpim:history",
-		"app_home_opened": "", "file_shared": "files:read", "reaction_added": "reactions:read", "member_joined_channel": "channels:read", "app_uninstalled": "", "tokens_revoked": "",
+		"app_home_opened": "", "file_shared": "files:read", "reaction_added": "reactions:read", "member_joined_channel": "channels:read", "member_left_channel": "channels:read", "app_uninstalled": "", "tokens_revoked": "",
+		"assistant_thread_started": "assistant:write", "assistant_thread_context_changed": "assistant:write", "link_shared": "links:read", "team_join": "users:read", "user_change": "users:read",
 	}
 }
+
+// otherScopes are those of Slack's that nothing here asks for.
+const otherScopes = " assistant:write bookmarks:read bookmarks:write calls:read calls:write channels:join channels:manage chat:write.customize chat:write.public dnd:read emoji:read groups:write incoming-webhook links:read links:write links.embed:write metadata.message:read mpim:write pins:read pins:write reactions:read reminders:read reminders:write team:read usergroups:read usergroups:write users:write users.profile:read"
 
 // CheckManifest says what Slack would say is wrong with an app's manifest in JSON.
 func CheckManifest(b []byte) []string {
@@ -100,7 +104,7 @@ func readManifest(b []byte) (m manifest, wrong []string) {
 		}
 	}
 	for i, s := range bot {
-		if !slices.Contains(strings.Fields(allScopes+" reactions:read chat:write.public chat:write.customize files:read im:write mpim:write team:read usergroups:read"), s) {
+		if !slices.Contains(strings.Fields(allScopes+otherScopes), s) {
 			c.no(fmt.Sprintf("/oauth_config/scopes/bot/%d", i), "invalid scope: %s", s)
 		}
 	}

@@ -2,6 +2,7 @@ package slacktest
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -57,12 +58,29 @@ type message struct {
 	reactions                 []string
 	only                      string // who sees it
 	subtype                   string
+	cache                     *cache
+}
+
+// read reads the message, once a version of it.
+func (m *message) read() (r reading, fallback string) {
+	if c := m.cache; c != nil && c.edits == m.edits && c.text == m.text {
+		return c.reading, c.fallback
+	}
+	fallback = r.markup(m.text, m.parse)
+	r.read(m.blocks)
+	m.cache = &cache{r, fallback, m.text, m.edits}
+	return r, fallback
+}
+
+// cache is what was read of a version of a message.
+type cache struct {
+	reading
+	fallback, text string
+	edits          int
 }
 
 func (m *message) seen() Message {
-	r := reading{}
-	fallback := r.markup(m.text, m.parse)
-	r.read(m.blocks)
+	r, fallback := m.read()
 	out := Message{ID: m.ts, Channel: m.channel, Thread: m.thread, Author: m.user, Text: fallback, Fallback: m.text, Blocks: m.blocks, Edits: m.edits, For: m.only, Reacted: slices.Clone(m.reactions)}
 	if len(m.blocks) > 0 && m.user == BotUser {
 		out.Text = strings.Join(r.lines, "\n")
@@ -122,7 +140,10 @@ func (s *Server) seen(channel, thread string) []Message {
 
 // Wait waits until the messages of a channel, or of a thread, are as f wants them.
 func (s *Server) Wait(ctx context.Context, channel, thread string, f func([]Message) bool) error {
-	return s.until(ctx, "messages in "+channel+" "+thread, func() bool { return f(s.seen(channel, thread)) })
+	return s.until(ctx, "messages in "+channel+" "+thread, func() func() bool {
+		all := s.seen(channel, thread)
+		return func() bool { return f(all) }
+	})
 }
 
 // find finds a message that is there. The server is locked.
@@ -205,13 +226,23 @@ func (s *Server) content(a args, m *message) error {
 		if textOf(list) > 13200 {
 			return refuse("msg_blocks_too_long")
 		}
-		m.blocks = s.identified(list)
+		m.blocks = s.identified(s.keep(list, list))
 	}
 	list, _ := m.attachments.([]any)
 	if m.text == "" && len(m.blocks) == 0 && len(list) == 0 && len(m.files) == 0 {
 		return refuse("no_text")
 	}
 	return nil
+}
+
+// keep keeps what the app sent, for CheckTypes. The server is locked.
+func (s *Server) keep(list []any, of any) []any {
+	b := mustJSON(of)
+	var was any
+	if json.Unmarshal(b, &was) == nil { // it was JSON just now
+		s.shown[string(b)] = was
+	}
+	return list
 }
 
 // identified gives blocks and what is in them the ids that the app left out.
@@ -364,6 +395,8 @@ func (s *Server) remove(a args) (object, error) {
 		return nil, err
 	}
 	s.messages = slices.DeleteFunc(s.messages, func(o *message) bool { return o == m })
+	s.told(&message{channel: m.channel, thread: m.thread, user: BotUser, ts: s.ts()},
+		object{"type": "message", "subtype": "message_deleted", "deleted_ts": m.ts, "previous_message": m.json(), "hidden": true, "ts": s.ts()})
 	return object{"channel": m.channel, "ts": m.ts}, nil
 }
 

@@ -77,7 +77,6 @@ func (s *Server) trigger(user string) string {
 // hook is a response_url.
 type hook struct {
 	user, channel, message string // of the message that it may replace, or ""
-	thread                 string
 	left                   int
 	expires                time.Time
 }
@@ -242,7 +241,7 @@ func (s *Server) Click(user, messageID, buttonID string) {
 			box["thread_ts"], lane = m.thread, m.channel+m.thread
 		}
 		in["container"], in["channel"] = box, s.channelJSON(m.channel)
-		in["response_url"] = s.hook(hook{user: user, channel: m.channel, message: m.ts, thread: m.thread})
+		in["response_url"] = s.hook(hook{user: user, channel: m.channel, message: m.ts})
 		if m.only == "" {
 			in["message"] = m.json()
 		}

@@ -75,6 +75,7 @@ type Server struct {
 	triggers map[string]*trigger
 	hooks    map[string]*hook
 	streams  map[string]bool
+	shown    map[string]any // blocks and views as the app sent them, by their JSON
 	failures []string
 	calls    []Call
 	limit    limit
@@ -144,7 +145,7 @@ func Start(cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, clock: newClock(), ctx: ctx, stop: stop, changed: make(chan struct{}), queued: make(chan struct{}, 1),
 		people: map[string]*person{}, channels: map[string]*channel{}, files: map[string]*file{}, triggers: map[string]*trigger{},
-		hooks: map[string]*hook{}, streams: map[string]bool{}, tickets: map[string]bool{}, pending: map[string]*sent{}, lanes: map[string]chan struct{}{}, pace: map[string]*bucket{},
+		hooks: map[string]*hook{}, streams: map[string]bool{}, shown: map[string]any{}, tickets: map[string]bool{}, pending: map[string]*sent{}, lanes: map[string]chan struct{}{}, pace: map[string]*bucket{},
 	}
 	s.people[BotUser] = &person{id: BotUser, name: "firstmate", real: "firstmate", bot: true}
 	s.people[Alice] = &person{id: Alice, name: "alice", real: "Alice", email: "alice@example.com"}
@@ -265,13 +266,14 @@ func (s *Server) note() {
 	s.changed = make(chan struct{})
 }
 
-// until waits for something to become true, which is asked with the server locked.
-func (s *Server) until(ctx context.Context, what string, f func() bool) error {
+// until waits for something to become true: look looks at the server while it is
+// locked, and returns what decides when it is not.
+func (s *Server) until(ctx context.Context, what string, look func() (decide func() bool)) error {
 	for {
 		s.mu.Lock()
-		ok, changed := f(), s.changed
+		decide, changed := look(), s.changed
 		s.mu.Unlock()
-		if ok {
+		if decide() {
 			return nil
 		}
 		select {

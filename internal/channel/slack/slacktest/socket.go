@@ -63,20 +63,22 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		_ = ws.Close()
+		return
+	}
 	s.conns = append(s.conns, c)
 	s.opened++
 	s.note()
-	s.mu.Unlock()
-	s.wg.Add(2)
-	go s.ping(c)
-	go s.read(c)
+	s.wg.Go(func() { s.ping(c) })
+	s.wg.Go(func() { s.read(c) })
 }
 
 func (s *Server) ping(c *conn) {
-	defer s.wg.Done()
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	for {
 		// A first one at once: slack-go counts the time from it.
 		if c.ws.WriteControl(websocket.PingMessage, []byte("Ping from applink-1"), time.Now().Add(time.Second)) != nil {
 			return
@@ -91,7 +93,6 @@ func (s *Server) ping(c *conn) {
 
 // read takes acknowledgements until the connection is gone.
 func (s *Server) read(c *conn) {
-	defer s.wg.Done()
 	for {
 		_, b, err := c.ws.ReadMessage()
 		if err != nil {
@@ -102,7 +103,7 @@ func (s *Server) read(c *conn) {
 			Payload json.RawMessage `json:"payload"`
 		}
 		if json.Unmarshal(b, &ack) != nil || ack.ID == "" {
-			s.cfg.Fail("what is no acknowledgement came through the socket: %s", b)
+			s.Config().Fail("what is no acknowledgement came through the socket: %s", b)
 			continue
 		}
 		var payload object
@@ -127,7 +128,7 @@ func (s *Server) read(c *conn) {
 
 // write puts a delivery on one of the connections.
 func (s *Server) write(d *delivery, attempt int, reason string) (*sent, string) {
-	limit := s.cfg.AckLimit
+	limit := s.Config().AckLimit
 	if d.kind == "events_api" && attempt > 0 {
 		limit = 10 * time.Minute // an event waits for the app to come back
 	}
@@ -166,7 +167,7 @@ func (s *Server) write(d *delivery, attempt int, reason string) (*sent, string) 
 
 // await waits for the acknowledgement.
 func (s *Server) await(p *sent) (object, string) {
-	late, stop := s.clock.after(s.cfg.AckLimit)
+	late, stop := s.clock.after(s.Config().AckLimit)
 	defer stop()
 	select {
 	case payload := <-p.ack:
@@ -194,7 +195,10 @@ func (s *Server) connections() []*conn {
 // Connected waits until as many connections were opened, counted from the
 // beginning, and the last of them is open.
 func (s *Server) Connected(ctx context.Context, opened int) error {
-	return s.until(ctx, "a connection", func() bool { return s.opened >= opened && len(s.conns) > 0 })
+	return s.until(ctx, "a connection", func() func() bool {
+		ok := s.opened >= opened && len(s.conns) > 0
+		return func() bool { return ok }
+	})
 }
 
 // Disconnect tells every connection to come again, as Slack does once in a while,

@@ -93,13 +93,13 @@ func (s *Server) WaitModal(ctx context.Context, user string, f func(View) bool) 
 }
 
 func (s *Server) waitView(ctx context.Context, user, kind string, f func(View) bool) (out View, err error) {
-	err = s.until(ctx, "a "+kind+" of "+user, func() bool {
+	err = s.until(ctx, "a "+kind+" of "+user, func() func() bool {
 		v := s.top(user, kind)
 		if v == nil {
-			return false
+			return func() bool { return false }
 		}
 		out = v.seen()
-		return f == nil || f(out)
+		return func() bool { return f == nil || f(out) }
 	})
 	return out, err
 }
@@ -122,7 +122,7 @@ func (s *Server) fill(v *view, a args, kinds string) error {
 		return refuse("hash_conflict")
 	}
 	list, _ := o["blocks"].([]any)
-	v.def, v.blocks, v.errors, v.hash = o, s.identified(list), nil, fmt.Sprintf("%d.%s", s.clock.now().Unix(), secret()[:8])
+	v.def, v.blocks, v.errors, v.hash = o, s.identified(s.keep(list, o)), nil, fmt.Sprintf("%d.%s", s.clock.now().Unix(), secret()[:8])
 	return nil
 }
 
