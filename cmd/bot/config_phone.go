@@ -23,12 +23,13 @@ type PhoneConfig struct {
 	Unknown       string   `yaml:"unknown_callers" doc:"refuse: who calls or writes and is nobody's speaker of access.people is turned away; read: they may ask, never change."`
 	PIN           bool     `yaml:"pin" doc:"Whether a change by telephone needs the person's PIN, keyed, whatever access.policies say. Leave it on unless they ask for it in a better way."`
 	Attested      bool     `yaml:"attested" doc:"Whether changes are taken only from calls whose number the carrier vouches for (STIR/SHAKEN, attestation A). Off where carriers do not attest, which is most of the world outside North America; then the PIN alone protects."`
+	Mailboxes     bool     `yaml:"machine_detection" doc:"Whether the carrier is asked to tell a mailbox that picks up from a person, which it bills: a mailbox gets a short message, and the next one is called. Off: whatever picks up counts as a person, who agrees to nothing without the PIN."`
 	SMSWrites     bool     `yaml:"sms_writes" doc:"Whether a change may be asked for and agreed to by text message too, with the PIN, which then stays on that phone's screen. A sender's number can be forged."`
 }
 
 func phoneDefaults() PhoneConfig {
 	return PhoneConfig{
-		Provider: phone.Twilio, Voice: "Polly.Joanna", Language: "en-US", MinConfidence: 0.4, Hints: 100, Unknown: "refuse", PIN: true, Attested: true,
+		Provider: phone.Twilio, Voice: "Polly.Joanna", Language: "en-US", MinConfidence: 0.4, Hints: 100, Unknown: "refuse", PIN: true, Attested: true, Mailboxes: true,
 	}
 }
 
@@ -39,7 +40,7 @@ func (c PhoneConfig) config() phone.Config {
 	return phone.Config{
 		Provider: cmp.Or(c.Provider, phone.Twilio), Account: c.Account, Token: string(c.Token), SigningKey: string(c.SigningKey), Numbers: c.Numbers,
 		PublicURL: c.PublicURL, APIURL: c.APIURL, Voice: c.Voice, Language: c.Language, MinConfidence: c.MinConfidence, Hints: c.Hints,
-		Unknown: c.Unknown == "read", SMSWrites: c.SMSWrites,
+		Unknown: c.Unknown == "read", SMSWrites: c.SMSWrites, Mailboxes: c.Mailboxes,
 	}
 }
 

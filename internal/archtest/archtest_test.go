@@ -50,7 +50,7 @@ func house() map[string]room {
 				"internal/diagnosis", "internal/diagnosis/collect", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/observability/loki",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/modelcontextprotocol/go-sdk/mcp", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
-			tests:  []string{"internal/observability/promtest", "internal/sandboxtest"},
+			tests:  []string{"internal/channel/channeltest", "internal/channel/phone/carriertest", "internal/observability/promtest", "internal/sandboxtest"},
 		},
 		"intents":                {ours: []string{"internal/speech"}, theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
 		"internal/fault":         {},
@@ -70,7 +70,7 @@ func house() map[string]room {
 		"internal/observability/prometheus": {
 			ours:   []string{"internal/fault", "internal/observability", "internal/observability/backend"},
 			theirs: []string{"github.com/prometheus/client_golang/api", "github.com/prometheus/common/model"},
-			tests:  []string{"internal/observability/promtest", "internal/sandboxtest"},
+			tests:  []string{"internal/channel/channeltest", "internal/channel/phone/carriertest", "internal/observability/promtest", "internal/sandboxtest"},
 		},
 		"internal/observability/chart":    {ours: []string{"internal/observability"}, theirs: []string{"gonum.org/v1/plot/"}},
 		"internal/observability/promtest": {theirs: []string{"github.com/klauspost/compress/snappy", "google.golang.org/protobuf/encoding/protowire"}},

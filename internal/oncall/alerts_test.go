@@ -51,10 +51,14 @@ func TestTwoAlertsOfOneCauseAreOneCall(t *testing.T) {
 			w.fires("CartErrors", "cart", "critical", now)
 			w.after(20 * time.Second)
 			w.was("ann@1-1")
+			if said := w.pushed["oncall-1-1"]; len(said) > 0 {
+				t.Errorf("before anything is decided: %+v", said)
+			}
+			w.asks("1-1", "alert_ack")
+			w.after(6 * time.Second)
 			if said := w.pushed["oncall-1-1"]; len(said) != 1 || !strings.HasPrefix(said[0].Reply.Speech, "Meanwhile ") {
 				t.Errorf("in the call: %+v", said)
 			}
-			w.asks("1-1", "alert_ack")
 			w.ends("1-1", "completed")
 			w.after(6 * time.Second)
 			w.was("ann@1-1 ann@2-1")

@@ -128,6 +128,8 @@ type Opening struct {
 	Reply        dialogue.Reply
 	// Rest is what Reply leaves out, for who says "more" to it.
 	Rest string
+	// Mailbox is what is said where a machine picks up.
+	Mailbox string
 	// More says that something is still to come that they would want to hear.
 	More bool
 }
@@ -157,6 +159,14 @@ func (d *Desk) Opening(ctx context.Context, ref string) (Opening, bool) {
 		}
 	default:
 		o.Reply, o.Rest = *c.Opening, c.Rest
+	}
+	if in.State != Over {
+		a := in.First()
+		say, err := d.say("oncall.mailbox", map[string]string{"Person": c.Person, "Alert": a.Name, "Target": a.Target.Name})
+		if err != nil {
+			d.Log.ErrorContext(ctx, "on-call: no words for a mailbox", "err", err)
+		}
+		o.Mailbox = say.Speech
 	}
 	if words != "" {
 		say, err := d.say(words, data)

@@ -14,7 +14,7 @@ import (
 func TestWhoDoesNotAnswerIsFollowed(t *testing.T) {
 	for _, c := range []struct {
 		name, status string
-	}{{"no answer", "no-answer"}, {"busy", "busy"}, {"declined", "busy"}, {"failed", "failed"}, {"a machine that hangs up at once", "completed"}} {
+	}{{"no answer", "no-answer"}, {"busy", "busy"}, {"declined", "busy"}, {"failed", "failed"}, {"a machine that hangs up at once", "completed"}, {"a mailbox", "machine"}} {
 		t.Run(c.name, func(t *testing.T) {
 			night(t, func(w *world, now time.Time) {
 				w.fires("CheckoutErrors", "checkout", "critical", now)

@@ -183,6 +183,9 @@ func (b *Book) place(in *Incident, now time.Time) []task {
 	c := in.last()
 	if other, on := b.find(func(o Call) bool { return o.open() && o.Phone == c.Phone }); other != nil {
 		in.Due = now.Add(engagedEvery)
+		if other.State != Taken {
+			return nil // they are asked something: one thing after the other
+		}
 		a := in.First()
 		return []task{{do: doPush, incident: in.ID + "/beside", call: *on, words: "oncall.beside", data: map[string]string{"Alert": a.Name, "Target": a.Target.Name}}}
 	}

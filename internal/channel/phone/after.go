@@ -23,7 +23,10 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	case form.Get("AccountSid") != h.cfg.Account:
 		return fault.New(fault.Refused, "The call is another account's.")
 	}
-	if over(status) {
+	if status == Completed && machine(form.Get("AnsweredBy")) {
+		status = Machine
+	}
+	if over(status) || status == Machine {
 		if err := h.ended(r.Context(), sid, ref, status); err != nil {
 			return err
 		}
@@ -36,7 +39,7 @@ func (h *Handler) ended(ctx context.Context, sid, ref, status string) error {
 	conversation := Channel + ":" + sid
 	if ref != "" && h.parts.Calls != nil {
 		o, ok := h.parts.Calls.Opening(ctx, ref)
-		if ok && status == Completed { // else nobody heard what is open
+		if ok && (status == Completed || status == Machine) { // else nobody heard what is open
 			h.left(ctx, o.Conversation)
 		}
 		return h.parts.Calls.Ended(ctx, ref, status)

@@ -26,6 +26,9 @@ const (
 	// ringFor is for how long it rings before nobody answers; mailboxes pick up
 	// after some 25 seconds.
 	ringFor = 25 * time.Second
+	// saysNothing is after how much silence somebody who picked up is taken for a
+	// person.
+	saysNothing = 2500 * time.Millisecond
 	// apiTimeout is how long the API may take to answer.
 	apiTimeout = 10 * time.Second
 	// apiTries is how often is tried what was certainly not done.
@@ -79,6 +82,12 @@ func (c *Carrier) Call(ctx context.Context, to, ref string) (sid string, err err
 	form := url.Values{
 		"To": {to}, "From": {c.cfg.Numbers[0]}, "Method": {http.MethodPost}, "Timeout": {strconv.Itoa(int(ringFor.Seconds()))},
 		"Url": {c.cfg.public(PathVoice, about)}, "StatusCallback": {c.cfg.public(PathStatus, about)}, "StatusCallbackMethod": {http.MethodPost},
+	}
+	if c.cfg.Mailboxes {
+		// Nothing is said before it is known who listens: who says hello is told from a
+		// mailbox within a second after that, who says nothing is spoken to soon.
+		form.Set("MachineDetection", "DetectMessageEnd")
+		form.Set("MachineDetectionSilenceTimeout", strconv.Itoa(int(saysNothing.Milliseconds())))
 	}
 	found, err := c.post(ctx, c.calls, "Calls", form, func(o call) bool { return o.To == to && o.From == c.cfg.Numbers[0] }, false)
 	if err != nil {

@@ -30,7 +30,7 @@ func (p *placer) Opening(_ context.Context, ref string) (phone.Opening, bool) {
 	text, ok := p.open[ref]
 	return phone.Opening{
 		Conversation: "incident:" + ref, Speaker: access.NewSpeaker("phone", anns, access.StirShaken),
-		Reply: dialogue.Reply{Speech: text, Text: text, Expect: dialogue.ExpectConfirm, Proposal: &dialogue.Proposal{ID: "p1"}},
+		Reply: dialogue.Reply{Speech: text, Text: text, Expect: dialogue.ExpectConfirm, Proposal: &dialogue.Proposal{ID: "p1"}}, Mailbox: "Checkout fails.",
 	}, ok
 }
 
@@ -74,13 +74,18 @@ const (
 // everybody waits.
 func exchanged(t *testing.T, e *channeltest.Engine, cfg carriertest.Config, f func(t *testing.T, x *exchange)) {
 	t.Helper()
+	exchangedWith(t, true, e, cfg, f)
+}
+
+func exchangedWith(t *testing.T, mailboxes bool, e *channeltest.Engine, cfg carriertest.Config, f func(t *testing.T, x *exchange)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		x := &exchange{calls: &placer{open: map[string]string{"inc/1": "Checkout fails. Shall I roll it back?"}}, url: "https://" + botHost}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 		defer cancel()
 		x.limit = ctx
 		c := config()
-		c.PublicURL, c.APIURL = x.url, "https://"+apiHost
+		c.PublicURL, c.APIURL, c.Mailboxes = x.url, "https://"+apiHost, mailboxes
 		x.desk = newDesk(t, c, e, x.calls)
 		wires := carriertest.Wires{botHost: x.mux}
 		cfg.Account, cfg.Token, cfg.Pace, cfg.Transport = account, token, 1, wires

@@ -38,6 +38,7 @@ type Config struct {
 	MinConfidence float64
 	Hints         int  // how many names the recogniser is told
 	Unknown       bool // whether callers whom nobody knows may ask (never change) something
+	Mailboxes     bool // whether the carrier is to tell a mailbox that picks up from a person
 	SMSWrites     bool // whether a change may be agreed to by text message, PIN and all
 }
 

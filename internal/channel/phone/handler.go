@@ -26,8 +26,9 @@ const (
 	deadline = 13 * time.Second
 	// patience is how long an answer waits for the outcome of what it starts.
 	patience = 1500 * time.Millisecond
-	// hearOutcome is how long a turn that only waits does so for the outcome.
-	hearOutcome = 3 * time.Second
+	// hearOutcome is how long a turn that only waits does so for the outcome: not
+	// much longer than the caller is listened to in between.
+	hearOutcome = 1500 * time.Millisecond
 	// hearNews is how long it does so where the outcome should be there.
 	hearNews = time.Second
 )

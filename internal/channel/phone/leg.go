@@ -26,6 +26,7 @@ type leg struct {
 	menu    bool   // by keypad
 	running bool   // something was started whose outcome nobody was told
 	working bool   // the answer of this turn is still being worked on
+	mailbox bool   // a machine picked up, and nobody has pressed a key yet
 	ref     string // of a call that was placed
 }
 
@@ -53,6 +54,7 @@ func (l leg) query() url.Values {
 	flag("menu", l.menu)
 	flag("running", l.running)
 	flag("working", l.working)
+	flag("mailbox", l.mailbox)
 	if l.expect != "" {
 		q.Set("expect", l.expect)
 	}
@@ -79,7 +81,7 @@ func legOf(q url.Values) (leg, bool) {
 	}
 	l := leg{
 		turn: get("n"), missed: get("missed"), polled: get("polled"), expect: q.Get("expect"), ref: q.Get("ref"),
-		menu: q.Get("menu") == "1", running: q.Get("running") == "1", working: q.Get("working") == "1",
+		menu: q.Get("menu") == "1", running: q.Get("running") == "1", working: q.Get("working") == "1", mailbox: q.Get("mailbox") == "1",
 	}
 	switch l.expect {
 	case expectNone, expectConfirm, expectChoice, expectPIN, expectCode, expectOther:

@@ -2,6 +2,7 @@ package phone
 
 import (
 	"context"
+	"strings"
 
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
@@ -26,7 +27,8 @@ type Calls interface {
 	// may be told more than once.
 	Answered(ctx context.Context, ref string) error
 	// Ended is told how a call ended, in the carrier's words: completed, busy,
-	// no-answer, failed or canceled. It may be told more than once.
+	// no-answer, failed or canceled; or that a machine picked up and nobody was there.
+	// It may be told more than once.
 	Ended(ctx context.Context, ref, status string) error
 }
 
@@ -41,6 +43,8 @@ type Opening struct {
 	Reply   dialogue.Reply // what is said first
 	// Rest is what Reply leaves out, for who says "more" to it.
 	Rest string
+	// Mailbox is what is said where a machine picks up.
+	Mailbox string
 	// More says that something is still to come that they would want to hear,
 	// though nothing runs: whether all is well again after a change. The call
 	// goes on as while something runs.
@@ -54,7 +58,15 @@ const (
 	NoAnswer  = "no-answer"
 	Failed    = "failed"
 	Canceled  = "canceled"
+	// Machine is what a call ends with here that a mailbox or a fax took.
+	Machine = "machine"
 )
+
+// machine reports whether the carrier says that no person picked up. What it is not
+// sure of is a person: who is silent may be half asleep.
+func machine(answeredBy string) bool {
+	return strings.HasPrefix(answeredBy, "machine") || answeredBy == "fax"
+}
 
 // over reports whether a status is one that a call ends with.
 func over(status string) bool {

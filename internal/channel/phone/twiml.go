@@ -92,6 +92,7 @@ func (c Config) say(text string) say {
 const (
 	maxHint      = 100 // characters
 	hearFor      = 5   // seconds until silence is an answer
+	mailboxFor   = 3   // seconds that somebody has whom the carrier took for a mailbox
 	keyFor       = 10  // seconds to find the keypad
 	mostDigits   = 12  // of a PIN
 	pollFor      = 1   // seconds that are listened between two looks while something runs
@@ -111,6 +112,9 @@ func (h *Handler) listen(next leg, hints string, verbs ...any) []any {
 		// Who keys a PIN is not recorded while doing so, and says nothing aloud.
 		g.Input, g.SpeechTimeout, g.Language, g.Hints, g.Profanity = byKeypad, "", "", "", ""
 		g.NumDigits, g.FinishOnKey, g.Timeout = 0, "#", keyFor
+	case next.mailbox:
+		g.Input, g.SpeechTimeout, g.Language, g.Hints, g.Profanity = byKeypad, "", "", "", ""
+		g.Timeout = mailboxFor
 	case next.menu:
 		g.Input, g.SpeechTimeout, g.Language, g.Hints, g.Profanity = byKeypad, "", "", "", ""
 		g.Timeout = keyFor

@@ -26,9 +26,9 @@ const (
 	tries = 2
 	// sayEvery is every which time that is waited is said how it goes, which is every
 	// ten seconds and what is said.
-	sayEvery = 2
+	sayEvery = 4
 	// maxPolls bounds how long somebody listens to how it goes, some ten minutes.
-	maxPolls = 120
+	maxPolls = 240
 )
 
 // saneSID is what calls and messages are called.
@@ -46,6 +46,7 @@ type exchange struct {
 	keyed        string  // what was keyed
 	confidence   float64 // in what was said
 	unsure       bool    // the carrier is not sure of what was said
+	machine      bool    // picked up, the carrier says
 	more         bool    // something is still to come, though nothing runs
 	rest         string  // what the opening left out, while it is what is answered
 }
@@ -92,6 +93,7 @@ func (h *Handler) decode(form, query url.Values) (exchange, error) {
 	if strings.Trim(x.keyed, "0123456789*#") != "" || len(x.keyed) > 2*mostDigits {
 		return x, fault.New(fault.Usage, "The keys are none of a telephone.")
 	}
+	x.machine = machine(form.Get("AnsweredBy"))
 	how := access.CallerID
 	if form.Get("StirVerstat") == vouched {
 		how = access.StirShaken
@@ -149,13 +151,48 @@ func (h *Handler) placed(ctx context.Context, x exchange) ([]any, error) {
 		return h.hangUp(bye), err
 	}
 	x.conversation, x.speaker, x.more = o.Conversation, o.Speaker, o.More
-	if x.leg.turn > 0 {
+	switch {
+	case x.leg.mailbox && x.keyed == "":
+		return h.nobody(ctx, x)
+	case x.leg.mailbox: // a machine presses no keys: somebody is there after all
+		x.leg.mailbox = false
+		return h.open(ctx, x, o)
+	case x.leg.turn == 0 && x.machine:
+		return h.mailbox(ctx, x, o.Mailbox)
+	case x.leg.turn > 0:
 		x.leg.running = x.leg.running || o.More
 		if x.leg.turn == 1 { // another process of ours may have said it
 			x.rest = o.Rest
 		}
 		return h.answer(ctx, x)
 	}
+	return h.open(ctx, x, o)
+}
+
+// mailbox leaves a message where a machine picked up, and gives somebody whom the
+// carrier took for one a way to say so. A machine has heard nothing and agrees to
+// nothing: what it says is not listened to.
+func (h *Handler) mailbox(ctx context.Context, x exchange, message string) ([]any, error) {
+	if message == "" {
+		return h.nobody(ctx, x)
+	}
+	there, err := h.words("mailbox", nil)
+	text, _ := compose(dialogue.Reply{Speech: message})
+	next := x.leg.next()
+	next.mailbox = true
+	return h.listen(next, "", h.cfg.say(text+" "+there)), err
+}
+
+// nobody ends a call in which nobody was there.
+func (h *Handler) nobody(ctx context.Context, x exchange) ([]any, error) {
+	if err := h.parts.Calls.Ended(ctx, x.leg.ref, Machine); err != nil {
+		return nil, err // the carrier asks again
+	}
+	return []any{hangup{}}, nil
+}
+
+// open begins a call that was placed and picked up.
+func (h *Handler) open(ctx context.Context, x exchange, o Opening) ([]any, error) {
 	if err := h.parts.Calls.Answered(ctx, x.leg.ref); err != nil {
 		return nil, err // the carrier asks again
 	}

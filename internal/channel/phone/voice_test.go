@@ -94,8 +94,10 @@ func testACall(t *testing.T) {
 	if strings.Contains(a.raw, "2580") {
 		t.Error("the PIN is said back")
 	}
-	if a = d.silent(a); a.said() != "" || len(a.Gather) != 1 || len(a.Redirect) != 1 { // what is said would delay the outcome
-		t.Errorf("it is not listened in silence at first: %s", a.raw)
+	for range 3 {
+		if a = d.silent(a); a.said() != "" || len(a.Gather) != 1 || len(a.Redirect) != 1 { // what is said would delay the outcome
+			t.Errorf("it is not listened in silence at first: %s", a.raw)
+		}
 	}
 	a = d.silent(a) // who waits is told how it goes, now and then
 	d.hears(a, "4 of 5", "pods")
@@ -116,7 +118,8 @@ func testACall(t *testing.T) {
 		}
 		seen[r.DeliveryID] = true
 	}
-	if want := []string{"scale web to five", "yes", "2580", "how is it going?", "how is it going?", "how is it going?"}; !reflect.DeepEqual(said, want) {
+	const going = "how is it going?"
+	if want := []string{"scale web to five", "yes", "2580", going, going, going, going, going}; !reflect.DeepEqual(said, want) {
 		t.Errorf("the engine was asked %q", said)
 	}
 }

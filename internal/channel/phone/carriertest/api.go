@@ -1,10 +1,12 @@
 package carriertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -145,11 +147,35 @@ func (c *Carrier) take(form url.Values) (int, any) {
 	return http.StatusCreated, t.json()
 }
 
+// detect tells a person from a machine, as it was asked for: it takes a hello, or all
+// of a greeting where its end was asked for. What it finds is AnsweredBy.
+func (c *Carrier) detect(how string, who Subscriber) func(ctx context.Context) string {
+	const hello, greeting = 2, 8 // seconds
+	return func(ctx context.Context) string {
+		switch {
+		case how == "":
+			return ""
+		case !who.Machine:
+			c.rest(ctx, hello)
+			return "human"
+		case how == "Enable":
+			c.rest(ctx, hello)
+			return "machine_start"
+		}
+		c.rest(ctx, greeting)
+		return "machine_end_beep"
+	}
+}
+
 // place has the API's calls happen.
 func (c *Carrier) place(form url.Values) (int, any) {
 	to, voice := form.Get("To"), form.Get("Url")
 	if u, err := url.Parse(voice); to == "" || err != nil || u.Host == "" {
 		return http.StatusBadRequest, problem{21205, "Url is not a valid URL"}
+	}
+	detect := form.Get("MachineDetection")
+	if silence, err := strconv.Atoi(cmp.Or(form.Get("MachineDetectionSilenceTimeout"), "5000")); err != nil || silence < 2000 || silence > 10000 || detect != "" && detect != "Enable" && detect != "DetectMessageEnd" {
+		return http.StatusBadRequest, problem{21264, "MachineDetection or one of its parameters is invalid"}
 	}
 	c.mu.Lock()
 	who, ok := c.people[to]
@@ -163,7 +189,7 @@ func (c *Carrier) place(form url.Values) (int, any) {
 			how = "failed"
 		}
 		if how == "" {
-			c.run(k, voice, form.Get("StatusCallback"), "", who.Person)
+			c.run(k, voice, form.Get("StatusCallback"), "", who.Person, c.detect(detect, who))
 			return
 		}
 		defer close(k.done)

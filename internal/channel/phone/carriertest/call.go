@@ -136,7 +136,7 @@ type Incoming struct {
 // Dial has somebody call a number.
 func (c *Carrier) Dial(in Incoming, p Person) *Call {
 	k := c.begin(in.From, in.To, false)
-	c.wg.Go(func() { c.run(k, in.Voice, in.Status, in.Verstat, p) })
+	c.wg.Go(func() { c.run(k, in.Voice, in.Status, in.Verstat, p, func(context.Context) string { return "" }) })
 	return k
 }
 
@@ -165,8 +165,8 @@ func (k *Call) add(s Said) {
 	k.carrier.mu.Unlock()
 }
 
-// run has a call happen.
-func (c *Carrier) run(k *Call, voice, status, verstat string, p Person) {
+// run has a call happen. answeredBy finds out who picked up.
+func (c *Carrier) run(k *Call, voice, status, verstat string, p Person, answeredBy func(context.Context) string) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	k.carrier.mu.Lock()
 	k.cancel = cancel
@@ -185,6 +185,9 @@ func (c *Carrier) run(k *Call, voice, status, verstat string, p Person) {
 		form.Set("CallStatus", "in-progress")
 	}
 	k.set("in-progress")
+	if who := answeredBy(ctx); who != "" {
+		form.Set("AnsweredBy", who)
+	}
 	err := c.converse(ctx, k, voice, form, p)
 	if ctx.Err() != nil && c.ctx.Err() == nil {
 		err = nil // hung up by the API

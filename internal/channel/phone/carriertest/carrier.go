@@ -75,6 +75,23 @@ type Subscriber struct {
 	// or failed. "" picks up.
 	Status string
 	Person Person
+	// Machine says that a mailbox or a fax picks up.
+	Machine bool
+}
+
+// Mailbox is a number where a machine picks up: it says its greeting, records for a
+// while, and hangs up when nothing more is said.
+func Mailbox(greeting string) Subscriber {
+	asked := 0
+	return Subscriber{Machine: true, Person: func(string) Act {
+		switch asked++; {
+		case asked == 1:
+			return Act{Say: greeting}
+		case asked > 3:
+			return Act{HangUp: true}
+		}
+		return Act{}
+	}}
 }
 
 // Text is a message that was sent.
