@@ -265,7 +265,7 @@ func TestDiscordJS(t *testing.T) {
 		t.Errorf("identified %d times", began)
 	}
 	s.Invalidate()
-	if err := s.wait(ctx, "not identified again", func() bool { return s.identified == 2 }); err != nil {
+	if err := s.wait(ctx, "not identified again", func() bool { began, _ := s.Connections(); return began == 2 }); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range s.Requests() {

@@ -167,8 +167,10 @@ func (c *call) read(rt route) error {
 	if err := json.Unmarshal(raw, &body); err != nil {
 		return refused(http.StatusBadRequest, 50109, "The request body contains invalid JSON.")
 	}
-	if o, ok := body.(map[string]any); ok && strings.HasSuffix(rt.path, "/threads") && strings.Contains(rt.path, "{message_id}") {
-		delete(o, "type") // discord.js sends it here too, and Discord ignores it
+	if o, ok := body.(map[string]any); ok {
+		for _, field := range ignored(rt) {
+			delete(o, field)
+		}
 	}
 	body, err = checked(operation.RequestBody.Value.Content["application/json"].Schema, body)
 	if err != nil {
@@ -179,6 +181,18 @@ func (c *call) read(rt route) error {
 		c.body = body
 	case []any:
 		c.list = body
+	}
+	return nil
+}
+
+// ignored are fields that well-known libraries send though Discord knows no such
+// fields, and takes no notice.
+func ignored(rt route) []string {
+	switch {
+	case strings.HasSuffix(rt.path, "/{message_id}/threads"):
+		return []string{"type", "invitable"} // discord.js, discordgo
+	case strings.HasPrefix(rt.path, "/channels/") && strings.HasSuffix(rt.path, "/{message_id}"):
+		return []string{"ID", "Channel"} // discordgo
 	}
 	return nil
 }

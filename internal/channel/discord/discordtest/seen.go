@@ -102,7 +102,7 @@ func (s *Server) Typing(channel, thread string) bool {
 
 // Wait waits until the messages of a channel or thread are as wanted.
 func (s *Server) Wait(ctx context.Context, channel, thread string, so func([]Message) bool) error {
-	err := s.wait(ctx, "it was not written", func() bool { return so(s.seen(channel, thread)) })
+	err := s.wait(ctx, "it was not written", func() bool { return so(s.Messages(channel, thread)) })
 	if err != nil {
 		var said []string
 		for _, m := range s.Messages(channel, thread) {
@@ -128,10 +128,6 @@ type Interaction struct {
 func (s *Server) Interaction(id string) Interaction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.become(id)
-}
-
-func (s *Server) become(id string) Interaction {
 	it, ok := find(s.interactions, func(it *interaction) bool { return it.id == id })
 	if !ok {
 		return Interaction{}
@@ -149,7 +145,7 @@ func (s *Server) become(id string) Interaction {
 
 // Answered waits for the first answer to an interaction.
 func (s *Server) Answered(ctx context.Context, id string) (Interaction, error) {
-	err := s.wait(ctx, "the application did not respond", func() bool { i := s.become(id); return i.Answer != 0 || i.Failed != "" })
+	err := s.wait(ctx, "the application did not respond", func() bool { i := s.Interaction(id); return i.Answer != 0 || i.Failed != "" })
 	out := s.Interaction(id)
 	if err == nil && out.Failed != "" {
 		err = fmt.Errorf("the application did not respond: %s", out.Failed)

@@ -186,6 +186,8 @@ func (s *Server) Requests() []Request {
 // Ready waits until a bot is connected to the gateway.
 func (s *Server) Ready(ctx context.Context) error {
 	return s.wait(ctx, "no bot connected to the gateway", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		for _, ses := range s.sessions {
 			if ses.conn != nil {
 				return true
@@ -202,13 +204,14 @@ func (s *Server) Connections() (identified, resumed int) {
 	return s.identified, s.resumed
 }
 
-// wait waits until something is so. What asks is called under the lock.
+// wait waits until something is so. What asks takes the lock itself, since it
+// may be a test's own function.
 func (s *Server) wait(ctx context.Context, otherwise string, so func() bool) error {
 	for {
 		s.mu.Lock()
-		ok, changed := so(), s.changed
+		changed := s.changed
 		s.mu.Unlock()
-		if ok {
+		if so() {
 			return nil
 		}
 		select {
@@ -343,12 +346,12 @@ func (s *Server) inGuild(o map[string]any) map[string]any {
 }
 
 func (s *Server) gatewayURL() string {
-	return "ws" + strings.TrimPrefix(s.web.URL, "http") + "/gateway"
+	return "ws" + strings.TrimPrefix(s.web.URL, "http")
 }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/gateway", s.serveGateway)
+	mux.HandleFunc("/{$}", s.serveGateway) // at the root, as wss://gateway.discord.gg is
 	mux.HandleFunc("GET /attachments/{channel}/{id}/{name}", s.serveFile)
 	for _, v := range []string{"/api/v9", "/api/v10"} {
 		for _, r := range s.api() {
