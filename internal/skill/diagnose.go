@@ -60,6 +60,7 @@ func (c *Crew) diagnose(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, 
 	if err != nil {
 		return answered(err)
 	}
+	picture := c.pictured(ctx, reqs)
 	cases := make([]diagnosis.Case, len(reqs))
 	var wg sync.WaitGroup
 	for i, r := range reqs {
@@ -74,9 +75,13 @@ func (c *Crew) diagnose(ctx context.Context, t *dialogue.Turn) (dialogue.Reply, 
 			first = i
 		}
 	}
+	chart, charted := picture(cases[first], verdicts[first])
 	r, err := c.tellVerdict(ctx, t, cases[first], verdicts[first])
 	if err != nil {
 		return dialogue.Reply{}, err
+	}
+	if charted {
+		r.Blocks = slices.Insert(r.Blocks, 0, chart)
 	}
 	if c.diagnosed != nil {
 		say, err := c.verdict(cases[first], verdicts[first])
