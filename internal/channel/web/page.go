@@ -41,7 +41,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // permissions lets the page listen while somebody pushes to talk, and nothing else.
-const permissions = "microphone=(self), camera=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), bluetooth=(), hid=()"
+const permissions = "microphone=(self), camera=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), hid=()"
 
 func (p page) serve(w http.ResponseWriter, _ *http.Request) error {
 	b, err := static.ReadFile(p.name)
