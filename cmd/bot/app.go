@@ -171,7 +171,9 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	record := recorder.New(st, guard, catalogue.Vocabulary, log)
 	ears := newListeners(record, c.Misses, st, catalogue.Vocabulary, log)
 	history := record.History(st, "web")
-	ears = append(ears, history)
+	if c.Web.History {
+		ears = append(ears, history)
+	}
 	if desk != nil {
 		desk.Around(handlers)
 		crew.TellVerdicts(desk.Diagnosed)

@@ -67,12 +67,6 @@ type KubernetesConfig struct {
 	Clusters         []ClusterConfig   `yaml:"clusters" doc:"Several clusters, a list of {name, kubeconfig, context, namespace, in_cluster, aliases, production}. The first is home, or the one that context names. Empty: the one cluster of the keys above; bot chat and bot ask then know all contexts of the kubeconfig."`
 }
 
-// WebConfig is the HTTP API and the web console.
-type WebConfig struct {
-	Token        Secret   `yaml:"token" doc:"Bearer token of the API. Without one, the API is there on loopback only."`
-	AllowedHosts []string `yaml:"allowed_hosts" doc:"Host names besides loopback by which browsers may call the server."`
-}
-
 // ProposalsConfig is how long a proposed change waits for an answer.
 type ProposalsConfig struct {
 	ExpireAfter time.Duration `yaml:"expire_after" doc:"How long a yes to a proposed change counts."`
@@ -131,6 +125,7 @@ func defaults() Config {
 		Speech:        speechDefaults(),
 		MCP:           mcpDefaults(),
 		LLM:           llmDefaults(),
+		Web:           webDefaults(),
 		Log:           LogConfig{Level: "info", Format: "text"},
 	}
 }
@@ -396,6 +391,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Speech.check(); err != nil {
+		return err
+	}
+	if err := c.checkWeb(); err != nil {
 		return err
 	}
 	if err := c.Alexa.check(); err != nil {

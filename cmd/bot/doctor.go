@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -252,17 +251,7 @@ func (d *doctor) rights(ctx context.Context, r *kube.Rights, rights []kube.Right
 
 // channels looks which channels there are.
 func (d *doctor) channels(ctx context.Context, c Config) {
-	host, _, err := net.SplitHostPort(c.Listen)
-	ip := net.ParseIP(host)
-	switch {
-	case err != nil: // loadConfig refuses that
-	case c.Web.Token != "":
-		d.well("web: on, with a token, at %s", c.Listen)
-	case host == "localhost" || ip != nil && ip.IsLoopback():
-		d.well("web: on, without a token, on this machine only (%s)", c.Listen)
-	default:
-		d.warn("Set web.token if you want it.", "web: off, because %s can be reached from elsewhere and there is no token", c.Listen)
-	}
+	d.web(ctx, c)
 	if secure, err := c.TLS.server(); err != nil {
 		d.fail(fault.Usage, "Correct the files under tls.", "HTTPS: %s", fault.Say(err))
 	} else if secure != nil {

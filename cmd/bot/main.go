@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, in io.R
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return fault.Wrap(err, fault.Usage, "%s. “bot help” lists what there is.", sentence(err))
 	})
-	root.AddCommand(serveCommand(e), chatCommand(e), askCommand(e), mcpCommand(e), recognizeCommand(e), diagnoseCommand(e), missesCommand(e), auditCommand(e), exportCommand(e), configCommand(e), linkCommand(e), pinCommand(e), doctorCommand(e), versionCommand(e))
+	root.AddCommand(serveCommand(e), chatCommand(e), askCommand(e), mcpCommand(e), recognizeCommand(e), diagnoseCommand(e), missesCommand(e), auditCommand(e), exportCommand(e), configCommand(e), linkCommand(e), loginCommand(e), pinCommand(e), doctorCommand(e), versionCommand(e))
 	err := root.ExecuteContext(ctx)
 	var status exit
 	switch {

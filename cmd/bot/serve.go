@@ -15,9 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/firstmate-ops/firstmate/internal/channel/dialogflow"
-	"github.com/firstmate-ops/firstmate/internal/channel/web"
 	"github.com/firstmate-ops/firstmate/internal/fault"
-	"github.com/firstmate-ops/firstmate/internal/speech"
 )
 
 const (
@@ -106,8 +104,12 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	return a.run(ctx, func(ctx context.Context) error {
 		debug.FreeOSMemory() // seeing the cluster for the first time takes much that is not needed again
 		ready.Store(true)
-		log.Info("ready", "url", url(l.Addr(), secure != nil), "cluster", a.fleet.Cluster())
-		if _, err := fmt.Fprintf(e.out, "FIRSTMATE_URL=%s\n", url(l.Addr(), secure != nil)); err != nil {
+		log.Info("ready", "url", url(l.Addr().String(), secure != nil), "cluster", a.fleet.Cluster())
+		link, err := a.link(ctx, l.Addr(), secure != nil)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(e.out, "%sFIRSTMATE_URL=%s\n", link, url(l.Addr().String(), secure != nil)); err != nil {
 			return err
 		}
 		select {
@@ -124,11 +126,11 @@ func serve(ctx context.Context, e *env, c Config, readOnly bool) (err error) {
 	})
 }
 
-func url(a net.Addr, secure bool) string {
+func url(at string, secure bool) string {
 	if secure {
-		return "https://" + a.String()
+		return "https://" + at
 	}
-	return "http://" + a.String()
+	return "http://" + at
 }
 
 // loopback reports whether only this machine can reach an address.
@@ -141,20 +143,14 @@ func loopback(a net.Addr) bool {
 func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atomic.Bool, log *slog.Logger) (*http.ServeMux, error) {
 	channels := http.NewServeMux()
 	switch {
-	case c.Web.Token != "" || loopback(at):
-		s := web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.AllowedHosts}, a.turns(), log)
-		if a.listening.ears != nil {
-			s.Listen(a.listening.ears, func(context.Context) speech.Hints {
-				return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson)
-			})
+	case c.Web.Token != "" || c.Web.OIDC.on() || loopback(at):
+		s, err := a.web(stopping, c, loopback(at), log)
+		if err != nil {
+			return nil, err
 		}
-		if a.voice != nil {
-			s.Speak(a.voice)
-		}
-		s.Show(a.console())
 		s.Routes(channels)
 	default:
-		log.Warn("the HTTP API and the web console are off: set web.token to open them beyond loopback")
+		log.Warn("the HTTP API and the web console are off: set web.oidc or web.token to open them beyond loopback")
 	}
 	if es := c.Dialogflow.ES; es.on() {
 		h, err := dialogflow.NewES(es.config(), a.turns(), a.catalogue, log)

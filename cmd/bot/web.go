@@ -3,6 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"log/slog"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +20,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
 	"github.com/firstmate-ops/firstmate/internal/recorder"
+	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/store"
 )
 
@@ -29,6 +33,37 @@ const (
 	// maxDiff bounds the diff of one list entry, in bytes.
 	maxDiff = 256 << 10
 )
+
+// providerLimit is how long an identity provider may take to answer.
+const providerLimit = 10 * time.Second
+
+// web is the HTTP API and the console, with all that it shows.
+func (a *app) web(stopping context.Context, c Config, loopback bool, log *slog.Logger) (*web.Server, error) {
+	s := web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.hosts()}, a.turns(), log)
+	if a.listening.ears != nil {
+		s.Listen(a.listening.ears, func(context.Context) speech.Hints {
+			return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson)
+		})
+	}
+	if a.voice != nil {
+		s.Speak(a.voice)
+	}
+	s.Show(a.console())
+	if !loopback && !c.Web.OIDC.on() {
+		return s, nil
+	}
+	return s, s.LogIn(c.Web.logIn(c.TLS != TLSConfig{}, loopback), a.store, &http.Client{Timeout: providerLimit})
+}
+
+// link is the line with a link by which the one who started the server logs in to
+// the console; "" where others can reach it.
+func (a *app) link(ctx context.Context, at net.Addr, secure bool) (string, error) {
+	if !loopback(at) {
+		return "", nil
+	}
+	link, err := web.NewLink(ctx, a.store, url(at.String(), secure))
+	return "CONSOLE_URL=" + link + "\n", err
+}
 
 // console is what the web console shows, from the parts of an app.
 func (a *app) console() web.Parts {

@@ -149,7 +149,7 @@ func house() map[string]room {
 		},
 		"internal/channel/alexa/alexatest": {},
 		"internal/channel/terminal":        {ours: channel, theirs: []string{"golang.org/x/term"}, tests: append([]string{"internal/observability"}, channelTests...)},
-		"internal/channel/web":             {ours: append([]string{"internal/speech", "internal/observability", "internal/observability/chart"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: channelTests},
+		"internal/channel/web":             {ours: append([]string{"internal/speech", "internal/observability", "internal/observability/chart"}, channel...), theirs: []string{"github.com/alexedwards/scs/v2", "github.com/coreos/go-oidc/v3/oidc", "golang.org/x/oauth2", "golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/store"}, channelTests...)},
 		"internal/sandboxtest":             {},
 		"internal/archtest":                {tests: []string{"internal/sandboxtest", "internal/skill"}},
 		"deploy":                           {},

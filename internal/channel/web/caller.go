@@ -38,19 +38,33 @@ var errUnknown = errors.New("web: who calls did not say who they are")
 
 func unknown(err error) bool { return errors.Is(err, errUnknown) }
 
-// caller finds out who calls.
+// caller finds out who calls. A token that is sent counts before a log-in.
 func (s *Server) caller(r *http.Request) (caller, error) {
-	if s.bearer == nil {
+	if s.bearer != nil && webhook.BearerToken(r) != "" {
+		if err := s.bearer(r); err != nil {
+			return caller{}, err
+		}
+		return caller{speaker: access.NewSpeaker(channel, "token", access.Token)}, nil
+	}
+	if c, ok, err := s.loggedIn(r, true); ok || err != nil {
+		return c, err
+	}
+	if s.open() {
 		return caller{speaker: access.NewSpeaker(channel, "local", access.Loopback)}, nil
 	}
-	if err := s.bearer(r); err != nil {
-		if webhook.BearerToken(r) == "" {
-			err = errors.Join(err, errUnknown)
-		}
-		return caller{}, err
+	if s.bearer == nil {
+		return caller{}, webhook.Unauthorized("", "You are not logged in. Go to "+loginPath+".", errUnknown)
 	}
-	return caller{speaker: access.NewSpeaker(channel, "token", access.Token)}, nil
+	err := s.bearer(r) // with the challenge
+	if s.logIn != nil {
+		err = webhook.Unauthorized(`Bearer realm="firstmate"`, "You are not logged in, and there is no access token. Go to "+loginPath+".", err)
+	}
+	return caller{}, errors.Join(err, errUnknown)
 }
+
+// open reports whether who reaches the server needs to show nothing: it is on
+// loopback, and nobody set up how to tell people apart.
+func (s *Server) open() bool { return s.bearer == nil && (s.logIn == nil || s.logIn.provider == nil) }
 
 // mayEnter says why somebody may neither read nor speak in a conversation; nil
 // where they may. The first to enter one that is new has it.
@@ -62,10 +76,13 @@ func (s *Server) mayEnter(ctx context.Context, c caller, conversation string) er
 		return nil
 	}
 	owner := ""
-	// Those of other channels have their name and a colon in front.
-	if !strings.Contains(conversation, ":") && s.parts.History != nil {
+	if s.parts.History != nil {
+		first := c.speaker.Key()
+		if strings.Contains(conversation, ":") { // another channel's, or a terminal's: not to be begun here
+			first = ""
+		}
 		var err error
-		if owner, err = s.parts.History.Own(ctx, conversation, c.speaker.Key()); err != nil {
+		if owner, err = s.parts.History.Own(ctx, conversation, first); err != nil {
 			return err
 		}
 	}

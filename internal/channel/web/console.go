@@ -168,7 +168,13 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 		if !unknown(err) {
 			return err
 		}
+		if s.logIn != nil {
+			out.Login = loginPath
+		}
 		return answer(w, out)
+	}
+	if c.loggedIn {
+		out.Logout = logoutPath
 	}
 	out.Name, out.Method = cmp.Or(c.speaker.Name, c.speaker.ID), string(c.speaker.Method)
 	if p := s.parts.People; p != nil {

@@ -58,8 +58,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, c caller) error 
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not collect events
 	w.WriteHeader(http.StatusOK)
-	err = s.follow(ctx, id, st, sub)
-	if ctx.Err() != nil || errors.Is(err, errGone) {
+	err = s.follow(r.WithContext(ctx), c, id, st, sub)
+	if ctx.Err() != nil || errors.Is(err, errGone) || errors.Is(err, errLoggedOut) {
 		return nil
 	}
 	return err
@@ -68,7 +68,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, c caller) error 
 // follow sends the kept outcomes, then what comes. A live outcome is only the
 // sign to read the kept ones again: so none is lost where the listener was
 // slow, and none is sent twice.
-func (s *Server) follow(ctx context.Context, id string, st *stream, sub *dialogue.Subscription) error {
+func (s *Server) follow(r *http.Request, c caller, id string, st *stream, sub *dialogue.Subscription) error {
+	ctx := r.Context()
 	// The position goes first, for a listener that comes back before the first outcome.
 	if err := st.write(fmt.Appendf(nil, "retry: 1000\nid: %d\n\n", st.seen)); err != nil {
 		return err
@@ -84,6 +85,9 @@ func (s *Server) follow(ctx context.Context, id string, st *stream, sub *dialogu
 		case <-ctx.Done():
 			return nil
 		case <-beat.C:
+			if err := s.stillIn(r, c); err != nil {
+				return err
+			}
 			// With several replicas, word of an outcome may have been lost.
 			if err = s.engine.Events(ctx, id, st.seen, st.outcome); err == nil {
 				err = st.write([]byte(": still here\n\n"))

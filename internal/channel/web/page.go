@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-//go:embed static
+//go:embed static login
 var static embed.FS
 
 // page is one file of the console.
@@ -49,13 +49,19 @@ func (p page) serve(w http.ResponseWriter, _ *http.Request) error {
 		return fmt.Errorf("web: %w", err)
 	}
 	h := w.Header()
-	h.Set("Content-Type", p.contentType)
+	pageHeaders(h, p.contentType)
+	h.Set("Cache-Control", "no-cache")
+	_, err = w.Write(b)
+	return err
+}
+
+// pageHeaders are those of everything that a browser shows.
+func pageHeaders(h http.Header, contentType string) {
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Permissions-Policy", permissions)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cache-Control", "no-cache")
-	_, err = w.Write(b)
-	return err
+	h.Set("X-Frame-Options", "DENY")
 }

@@ -69,6 +69,8 @@ type Server struct {
 	voice   speech.Synthesizer // nil where nothing can speak
 	said    *said
 	parts   Parts
+	logIn   *logIn // nil: nobody logs in
+	log     *slog.Logger
 }
 
 // NewServer returns the API. Streams of events end when stop does, so that
@@ -86,6 +88,7 @@ func NewServer(stop context.Context, cfg Config, e engine, log *slog.Logger) *Se
 		drawing: make(chan struct{}, drawings),
 		charts:  webhook.New(log, webhook.MaxBody(maxChartBody)),
 		said:    newSaid(),
+		log:     log,
 	}
 	if cfg.Token != "" {
 		s.bearer = webhook.Bearer(cfg.Token)
@@ -100,6 +103,7 @@ func (s *Server) Routes(mux *http.ServeMux) {
 	mux.Handle("POST "+chartsPath, s.charts.Handle(s.as(s.chart), s.api...))
 	mux.Handle("POST "+speechPath, s.turns.Handle(s.as(s.speak), s.api...))
 	s.consoleRoutes(mux)
+	s.loginRoutes(mux)
 	for path, file := range pages {
 		mux.Handle("GET "+path, s.turns.Handle(file.serve, s.page...))
 	}
@@ -113,12 +117,18 @@ func hostVerifier(allowed []string) webhook.Verifier {
 		names[hostName(a)] = true
 	}
 	return func(r *http.Request) error {
-		h := hostName(r.Host)
-		if ip, err := netip.ParseAddr(h); names[h] || err == nil && ip.Unmap().IsLoopback() {
+		if h := hostName(r.Host); names[h] || loopbackName(h) {
 			return nil
 		}
 		return fault.New(fault.Refused, "I do not answer to this host name. An admin can add it under web.allowed_hosts.")
 	}
+}
+
+// loopbackName reports whether a host name without a port is this machine, whoever
+// asks.
+func loopbackName(h string) bool {
+	ip, err := netip.ParseAddr(h)
+	return h == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // hostName is a Host header without port, brackets and the root's dot.
