@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/mail"
 	"os"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 
 // AccessConfig is who may do what. Who is not named here may only look.
 type AccessConfig struct {
-	People        []PersonConfig `yaml:"people" doc:"Who is known, a list of {name, speakers: [channel:id], user, groups, write, pin_hash}. user and groups are the Kubernetes user whose rights are used (impersonation). channel:* is everyone on a channel. write: true lets them change things after a yes. See docs/access.md."`
+	People        []PersonConfig `yaml:"people" doc:"Who is known, a list of {name, speakers: [channel:id], email, user, groups, write, pin_hash}. user and groups are the Kubernetes user whose rights are used (impersonation). channel:* is everyone on a channel; email is whom Slack confirms to have that address. write: true lets them change things after a yes. See docs/access.md."`
 	Roles         []RoleConfig   `yaml:"roles" doc:"What a role that a platform gives people gives them here, a list of {speaker: discord:role:ID, user, groups, write}: groups and write are added to the holder's own; user is the Kubernetes user of holders whom nobody linked, with {id} for their id. See docs/access.md."`
 	Policies      []yaml.Node    `yaml:"policies" doc:"Who may change what, when and how, a list of {name, match, unless, verdict, by, reason}: docs/access.md. The strictest rule that matches counts; what none matches is denied."`
 	PolicyFile    string         `yaml:"policy_file" doc:"A YAML file with more rules."`
@@ -45,10 +46,27 @@ func (c LimitsConfig) limits() access.Limits {
 type PersonConfig struct {
 	Name     string   `yaml:"name"`
 	Speakers []string `yaml:"speakers"`
+	Email    string   `yaml:"email"`
 	User     string   `yaml:"user"`
 	Groups   []string `yaml:"groups"`
 	Write    bool     `yaml:"write"`
 	PINHash  string   `yaml:"pin_hash"`
+}
+
+// checkEmail refuses an address that is none, or that somebody before has.
+func (c PersonConfig) checkEmail(before []PersonConfig) error {
+	if c.Email == "" {
+		return nil
+	}
+	if a, err := mail.ParseAddress(c.Email); err != nil || a.Address != c.Email {
+		return fault.New(fault.Usage, "access.people: %s: %q is no e-mail address like ann@example.com.", c.Name, c.Email)
+	}
+	for _, o := range before {
+		if access.SameEmail(o.Email, c.Email) {
+			return fault.New(fault.Usage, "access.people: %s and %s both have the e-mail address %s; it is to be one person's.", o.Name, c.Name, c.Email)
+		}
+	}
+	return nil
 }
 
 // RoleConfig is a role on a platform.
@@ -87,6 +105,9 @@ func (c AccessConfig) check() error {
 	seen, linked := map[string]bool{}, map[string]string{}
 	for i, p := range c.People {
 		name := cmp.Or(p.Name, fmt.Sprintf("person %d", i+1))
+		if err := p.checkEmail(c.People[:i]); err != nil {
+			return err
+		}
 		switch {
 		case p.Name == "":
 			return fault.New(fault.Usage, "access.people: person %d has no name.", i+1)
@@ -180,7 +201,7 @@ func pinBy(channel, key string) access.Rule {
 func (c Config) people() []access.Person {
 	out := make([]access.Person, len(c.Access.People))
 	for i, p := range c.Access.People {
-		out[i] = access.Person{Name: p.Name, Speakers: p.Speakers, User: p.User, Groups: p.Groups, Write: p.Write, PINHash: p.PINHash}
+		out[i] = access.Person{Name: p.Name, Speakers: p.Speakers, Email: p.Email, User: p.User, Groups: p.Groups, Write: p.Write, PINHash: p.PINHash}
 	}
 	return out
 }

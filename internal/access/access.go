@@ -15,6 +15,7 @@ import (
 type Person struct {
 	Name     string
 	Speakers []string // "channel:id"; "channel:*" is everyone on that channel
+	Email    string   // whom a platform confirms to have it is this person there
 	User     string   // the Kubernetes user whose rights are used
 	Groups   []string // of that user; policies match on them too
 	Write    bool     // may change things after a yes: the same as a rule that says so
@@ -64,8 +65,8 @@ func (g *Guard) Person(name string) (Person, bool) {
 }
 
 // Who returns the person a speaker is linked to, with what their roles add. What the
-// configuration says of this very speaker wins over a link made by a code, that over a
-// role, and that over a wildcard.
+// configuration says of this very speaker wins over a link made by a code, that over an
+// e-mail address, that over a role, and that over a wildcard.
 func (g *Guard) Who(ctx context.Context, s Speaker) (Person, bool, error) {
 	p, ok, err := g.linked(ctx, s)
 	if err != nil || !ok {
@@ -90,6 +91,9 @@ func (g *Guard) linked(ctx context.Context, s Speaker) (Person, bool, error) {
 		if p, ok := g.Person(name); ok && name != "" { // a person who is gone takes the links along
 			return p, true, nil
 		}
+	}
+	if p, ok := g.byEmail(s); ok {
+		return p, true, nil
 	}
 	if p, ok := g.byRole(s); ok {
 		return p, true, nil

@@ -101,6 +101,7 @@ type Speaker struct {
 	Method    Method    `json:"method,omitempty"`    // how the channel knows
 	Assurance Assurance `json:"assurance,omitempty"` // how sure that is
 	Roles     Roles     `json:"roles,omitempty"`     // those that the platform gives them
+	Email     string    `json:"email,omitempty"`     // which the platform confirmed to be theirs, and no other
 }
 
 // NewSpeaker returns a speaker with the assurance that the method gives.
