@@ -35,6 +35,7 @@ type Config struct {
 	Web           WebConfig           `yaml:"web"`
 	Dialogflow    DialogflowConfig    `yaml:"dialogflow"`
 	Phone         PhoneConfig         `yaml:"phone"`
+	Slack         SlackConfig         `yaml:"slack"`
 	OnCall        OnCallConfig        `yaml:"oncall"`
 	Alexa         AlexaConfig         `yaml:"alexa"`
 	GitOps        GitOpsConfig        `yaml:"gitops"`
@@ -113,6 +114,7 @@ func defaults() Config {
 		Diagnosis:     diagnosisDefaults(),
 		Dialogflow:    dialogflowDefaults(),
 		Phone:         phoneDefaults(),
+		Slack:         slackDefaults(),
 		OnCall:        onCallDefaults(),
 		Alexa:         alexaDefaults(),
 		Listen:        "127.0.0.1:8080",
@@ -400,6 +402,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Phone.check(); err != nil {
+		return err
+	}
+	if err := c.Slack.check(); err != nil {
 		return err
 	}
 	if err := c.checkOnCall(); err != nil {

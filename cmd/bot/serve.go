@@ -180,6 +180,13 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		}
 		h.Routes(channels)
 	}
+	if c.Slack.on() {
+		b, err := a.slack(c, log)
+		if err != nil {
+			return nil, err
+		}
+		b.Routes(channels)
+	}
 	if c.Alerts.on() {
 		h, err := c.Alerts.webhook(hearing{a.desk, a.outside.board}, a.outside.board, log)
 		if err != nil {

@@ -44,6 +44,7 @@ func house() map[string]room {
 				"internal/observability/alertmanager", "internal/observability/sentry", "internal/observability/traces", "internal/silencer", "internal/channel/alerts",
 				"internal/observability/alertmanager", "internal/silencer",
 				"internal/channel/phone", "internal/channel/mcp",
+				"internal/channel/slack",
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/alexa", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
 				"internal/dialogue", "internal/export", "internal/fault", "internal/gate/compare", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 				"internal/observability/backend", "internal/observability/prometheus", "internal/oncall", "internal/oncall/schedule",
@@ -84,6 +85,11 @@ func house() map[string]room {
 		"internal/channel/phone/carriertest": {ours: []string{"internal/speech"}},
 
 		"internal/channel/slack/slacktest": {ours: []string{"internal/peers"}, theirs: []string{"github.com/gorilla/websocket"}},
+		"internal/channel/slack": {
+			ours:   append([]string{"internal/chat", "internal/observability", "internal/observability/chart", "internal/speech"}, channel...),
+			theirs: []string{"github.com/slack-go/slack", "golang.org/x/sync/singleflight", "golang.org/x/time/rate"},
+			tests:  append([]string{"internal/channel/slack/slacktest", "internal/export", "internal/store"}, channelTests...),
+		},
 
 		"internal/channel/phone": {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/channel/phone/carriertest"}, channelTests...)},
 

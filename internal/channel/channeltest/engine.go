@@ -107,6 +107,14 @@ func (e *Engine) Push(conversation string, ev dialogue.Event) {
 	e.hub.Publish(conversation, ev)
 }
 
+// Knows reports whether anything was said in a conversation.
+func (e *Engine) Knows(_ context.Context, conversation string) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, known := e.asked[conversation]
+	return known, nil
+}
+
 // Unheard gives the outcomes that were pushed and nobody was told.
 func (e *Engine) Unheard(_ context.Context, conversation string) ([]dialogue.Event, error) {
 	e.mu.Lock()

