@@ -129,10 +129,17 @@ func explain(schema *openapi3.Schema, v any, path []string) error {
 	return invalid(strings.Join(path, "."), code, sentence)
 }
 
-// meant finds which of several shapes a value is to have: by its type, or else
-// the one that has all its fields.
+// meant finds which of several shapes a value is to have: a text's is the one of
+// texts, an object's the one of its type, or else the one that has all its fields.
 func meant(of openapi3.SchemaRefs, v any) *openapi3.Schema {
 	o, ok := v.(map[string]any)
+	if s, text := v.(string); text {
+		for _, one := range of {
+			if one.Value.Type.Is("string") && len(one.Value.Enum) == 0 && s != "" {
+				return one.Value
+			}
+		}
+	}
 	if !ok {
 		return nil
 	}

@@ -20,6 +20,14 @@ func checkMessage(m *message) error {
 			return invalid(fmt.Sprintf("embeds.%d.description", i), "BASE_TYPE_REQUIRED", "This field is required")
 		}
 		size += n
+		fields, _ := o["fields"].([]any)
+		for j, f := range fields {
+			for _, k := range []string{"name", "value"} {
+				if each, _ := f.(map[string]any); text(each, k) == "" {
+					return invalid(fmt.Sprintf("embeds.%d.fields.%d.%s", i, j, k), "BASE_TYPE_REQUIRED", "This field is required")
+				}
+			}
+		}
 	}
 	v2 := m.flags&componentsV2 != 0
 	switch {
@@ -44,20 +52,19 @@ func checkMessage(m *message) error {
 
 func embedSize(o map[string]any) int {
 	size := 0
-	text := func(o map[string]any, fields ...string) {
+	add := func(o map[string]any, fields ...string) {
 		for _, f := range fields {
-			s, _ := o[f].(string)
-			size += utf16Len(s)
+			size += utf16Len(text(o, f))
 		}
 	}
 	nested := func(k string) map[string]any { v, _ := o[k].(map[string]any); return v }
-	text(o, "title", "description")
-	text(nested("footer"), "text")
-	text(nested("author"), "name")
+	add(o, "title", "description")
+	add(nested("footer"), "text")
+	add(nested("author"), "name")
 	fields, _ := o["fields"].([]any)
 	for _, f := range fields {
 		each, _ := f.(map[string]any)
-		text(each, "name", "value")
+		add(each, "name", "value")
 	}
 	return size
 }
@@ -107,7 +114,7 @@ func completed(components []any) {
 		}
 		kind, _ := o["type"].(float64)
 		for k, v := range defaults[kind] {
-			if o[k] == nil {
+			if _, ok := o[k]; !ok {
 				o[k] = v
 			}
 		}

@@ -124,6 +124,8 @@ func (s *Server) write(user, channel, thread, text, to string, f *file, flags in
 	defer s.mu.Unlock()
 	m := &message{in: s.in(channel, thread), author: s.user(user), content: s.mentions(text), flags: flags}
 	switch {
+	case !s.among(m.author, m.in):
+		return ""
 	case m.in.locked:
 		s.t.Errorf("the thread %s is locked", m.in.id)
 		return ""
@@ -149,6 +151,16 @@ func (s *Server) write(user, channel, thread, text, to string, f *file, flags in
 	s.again = func() { s.heard("MESSAGE_CREATE", m) }
 	s.add(m)
 	return m.id
+}
+
+// among says whether somebody is where they want to do something.
+func (s *Server) among(u *user, c *channel) bool {
+	s.t.Helper()
+	if c.recipient != nil && c.recipient != u {
+		s.t.Errorf("%s is not in the direct messages of %s", u.name, c.recipient.name)
+		return false
+	}
+	return true
 }
 
 // mentions turns @name into what a client sends for it.
@@ -258,12 +270,16 @@ func (s *Server) Command(user, channel, name string, options map[string]string) 
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	u, in := s.user(user), s.channel(channel)
 	data, err := s.commandData(name, options, "")
 	if err != nil {
 		s.t.Error(err)
 		return ""
 	}
-	return s.begin(&interaction{kind: ofCommand, by: s.user(user), in: s.channel(channel), data: data}).id
+	if !s.among(u, in) {
+		return ""
+	}
+	return s.begin(&interaction{kind: ofCommand, by: u, in: in, data: data}).id
 }
 
 // commandData is what is sent of a command; the option that is being typed, if
