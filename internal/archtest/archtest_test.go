@@ -129,7 +129,7 @@ func house() map[string]room {
 		"internal/skill": {
 			ours:   []string{"intents", "internal/access", "internal/action", "internal/audit", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/gate", "internal/kube", "internal/observability", "internal/observability/alertmanager", "internal/observability/logs", "internal/observability/prometheus", "internal/observability/sentry", "internal/observability/traces", "internal/observability/backend"},
 			theirs: []string{"github.com/distribution/reference"},
-			tests:  []string{"internal/store", "internal/observability/promtest", "internal/observability/backend", "internal/sandboxtest", "internal/silencer", "internal/observability/sentry/sentrytest"},
+			tests:  []string{"internal/llm", "internal/llm/llmtest", "internal/store", "internal/observability/promtest", "internal/observability/backend", "internal/sandboxtest", "internal/silencer", "internal/observability/sentry/sentrytest"},
 		},
 		"internal/misses":         {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
 		"internal/recorder":       {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
@@ -141,7 +141,7 @@ func house() map[string]room {
 		"internal/chat":           {ours: []string{"internal/access", "internal/dialogue", "internal/fault", "internal/speech"}, tests: []string{"internal/channel/channeltest"}},
 
 		"internal/llm":                 {ours: []string{"intents", "internal/diagnosis", "internal/dialogue", "internal/fault", "internal/misses"}, theirs: []string{"github.com/sashabaranov/go-openai", "github.com/sony/gobreaker/v2"}, tests: []string{"internal/access", "internal/llm/llmtest", "internal/peers"}},
-		"internal/llm/llmtest":         {},
+		"internal/llm/llmtest":         {theirs: []string{"go.yaml.in/yaml/v3"}},
 		"internal/channel/channeltest": {ours: []string{"internal/access", "internal/dialogue", "internal/fault"}},
 		"internal/channel/dialogflow":  {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"github.com/coreos/go-oidc/v3/oidc", "golang.org/x/time/rate"}, tests: channelTests},
 		"internal/channel/discord/discordtest": {

@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
@@ -369,23 +367,10 @@ func (e *Engine) spoken(req Request, in intents.Intent, err error) Reply {
 	})
 }
 
-// harmless drops what could be markup to an engine that reads aloud, or a
-// command to a terminal: names and messages of the cluster are strangers' text.
-func harmless(s, drop string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return r
-		}
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || strings.ContainsRune(drop, r) {
-			return -1
-		}
-		return r
-	}, s)
-}
-
 // finish fills what JSON must not show as null, and makes the words harmless.
 func finish(r Reply) Reply {
 	r.Speech, r.Text = harmless(r.Speech, "<>&"), harmless(r.Text, "")
+	r.Blocks = harmlessBlocks(r.Blocks)
 	if r.Slots == nil {
 		r.Slots = intents.Slots{}
 	}

@@ -149,13 +149,19 @@ func delicate(text string) bool {
 			"agreed", "granted", "proceed", "y", "n", "ja", "si", "oui", "da", "hai",
 		}, w)
 	}
+	low := " " + strings.Join(words, " ") + " "
+	for _, said := range []string{" go ahead ", " do it ", " carry on ", " i agree "} {
+		if strings.HasPrefix(low, said) {
+			return true
+		}
+	}
 	return len(words) > 0 && consent(words[0]) || slices.ContainsFunc(words, func(w string) bool {
 		for _, stem := range []string{"approv", "confirm", "authoris", "authoriz", "consent", "passw", "passcode", "passphrase", "credential"} {
 			if strings.HasPrefix(w, stem) {
 				return true
 			}
 		}
-		return slices.Contains([]string{"pin", "pins", "code", "codes", "otp", "token", "tokens", "secret", "apikey", "bearer", "link", "pair", "redeem"}, w) ||
+		return slices.Contains([]string{"pin", "pins", "code", "codes", "otp", "token", "tokens", "secret", "apikey", "bearer", "link", "pair", "redeem", "yes", "yep", "yeah", "agreed", "agrees"}, w) ||
 			isDigits(w) && len(w) > minSecret
 	})
 }

@@ -198,6 +198,16 @@ func talkIn(t *testing.T, place interface {
 	action.Watcher
 }, of *town, with ...func(*Crew),
 ) *talk {
+	return talkUnder(t, nil, place, of, with...)
+}
+
+// talkUnder is one under rules; nil are those that go without saying.
+func talkUnder(t *testing.T, rules access.Policy, place interface {
+	Reader
+	action.Writer
+	action.Watcher
+}, of *town, with ...func(*Crew),
+) *talk {
 	c, err := intents.English()
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +225,7 @@ func talkIn(t *testing.T, place interface {
 		data.Workloads = append(data.Workloads, intents.Workload{Name: w.Ref.Name, Namespace: w.Ref.Namespace, Kind: w.Ref.Kind})
 	}
 	inv := intents.NewInventory(data)
-	people := access.NewGuard([]access.Person{{Name: "ann", Speakers: []string{"web:ann"}, User: "ann", Write: true}}, nil, nil)
+	people := access.NewGuard([]access.Person{{Name: "ann", Speakers: []string{"web:ann"}, User: "ann", Write: rules == nil}}, rules, nil)
 	log := slog.New(slog.DiscardHandler)
 	ledger := action.NewLedger(st, place, place, people, action.DefaultPatience, log)
 	crew := NewCrew(place, ledger, c)
