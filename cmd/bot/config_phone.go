@@ -9,10 +9,11 @@ import (
 
 // PhoneConfig is the telephone; it is there once it has an account.
 type PhoneConfig struct {
-	Provider      string   `yaml:"provider" doc:"twilio, or signalwire, which speaks the same. See docs/phone.md."`
-	Account       string   `yaml:"account" doc:"The carrier's account: Twilio's Account SID, SignalWire's project id. Empty: there is no telephone."`
+	Provider      string   `yaml:"provider" doc:"twilio, or signalwire or telnyx, which speak the same. See docs/phone.md."`
+	Account       string   `yaml:"account" doc:"The carrier's account: Twilio's Account SID, SignalWire's project id, Telnyx' account id. Empty: there is no telephone."`
 	Token         Secret   `yaml:"token" doc:"The carrier's auth token. Twilio signs with it what it posts here."`
-	SigningKey    Secret   `yaml:"signing_key" doc:"What SignalWire signs with; not for Twilio."`
+	SigningKey    Secret   `yaml:"signing_key" doc:"What SignalWire signs with, or the public key of the Telnyx account; not for Twilio."`
+	Application   string   `yaml:"application" doc:"The TeXML application that Telnyx places calls by; not for the others."`
 	Numbers       []string `yaml:"numbers" doc:"Your numbers there, as in [+15005550001]. The first one calls and texts."`
 	PublicURL     string   `yaml:"public_url" doc:"What the carrier reaches this server by, like https://bot.example. Signatures are over it, so it is exactly what you write into the carrier's console."`
 	APIURL        string   `yaml:"api_url" doc:"Where the carrier's API is. Empty: Twilio's own."`
@@ -38,7 +39,7 @@ func (c PhoneConfig) on() bool { return c.Account != "" || c.Token != "" }
 // config is what the channel needs to know.
 func (c PhoneConfig) config() phone.Config {
 	return phone.Config{
-		Provider: cmp.Or(c.Provider, phone.Twilio), Account: c.Account, Token: string(c.Token), SigningKey: string(c.SigningKey), Numbers: c.Numbers,
+		Provider: cmp.Or(c.Provider, phone.Twilio), Account: c.Account, Token: string(c.Token), SigningKey: string(c.SigningKey), Application: c.Application, Numbers: c.Numbers,
 		PublicURL: c.PublicURL, APIURL: c.APIURL, Voice: c.Voice, Language: c.Language, MinConfidence: c.MinConfidence, Hints: c.Hints,
 		Unknown: c.Unknown == "read", SMSWrites: c.SMSWrites, Mailboxes: c.Mailboxes,
 	}

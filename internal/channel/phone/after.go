@@ -20,7 +20,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case !saneSID.MatchString(sid) || status == "" || len(ref) > maxRef:
 		return fault.New(fault.Usage, "The request names no call or no status.")
-	case form.Get("AccountSid") != h.cfg.Account:
+	case h.cfg.foreign(form):
 		return fault.New(fault.Refused, "The call is another account's.")
 	}
 	if status == Completed && machine(form.Get("AnsweredBy")) {

@@ -83,7 +83,7 @@ func (c *Carrier) Call(ctx context.Context, to, ref string) (sid string, err err
 		"To": {to}, "From": {c.cfg.Numbers[0]}, "Method": {http.MethodPost}, "Timeout": {strconv.Itoa(int(ringFor.Seconds()))},
 		"Url": {c.cfg.public(PathVoice, about)}, "StatusCallback": {c.cfg.public(PathStatus, about)}, "StatusCallbackMethod": {http.MethodPost},
 	}
-	if c.cfg.Mailboxes {
+	if c.cfg.Mailboxes && c.cfg.Provider != Telnyx { // which tells it afterwards
 		// Nothing is said before it is known who listens: who says hello is told from a
 		// mailbox within a second after that, who says nothing is spoken to soon.
 		form.Set("MachineDetection", "DetectMessageEnd")
@@ -147,6 +147,10 @@ func (c *Carrier) post(ctx context.Context, limit *rate.Limiter, what string, fo
 			if err = json.Unmarshal(b, &made); err == nil && made.SID != "" {
 				return made, nil
 			}
+			if err == nil && c.cfg.Provider == Telnyx { // it was placed, and its name comes a moment later
+				found, _, err := c.look(ctx, what, form.Get("To"), since, mine)
+				return found, err
+			}
 			err = cmp.Or(err, errors.New("phone: the API's answer names nothing that was made"))
 		}
 		var refused *refusal
@@ -200,7 +204,11 @@ func (c *Carrier) look(ctx context.Context, what, to string, since time.Time, mi
 		}
 		for _, o := range append(page.Calls, page.Messages...) {
 			// The API tells whole seconds, by a clock of its own.
-			if made, err := time.Parse(time.RFC1123Z, o.Created); err == nil && mine(o) && made.After(since.Add(-3*time.Second)) {
+			made, err := time.Parse(time.RFC1123Z, o.Created)
+			if err != nil {
+				made, err = time.Parse(time.RFC3339, o.Created) // Telnyx
+			}
+			if err == nil && mine(o) && made.After(since.Add(-3*time.Second)) {
 				return o, true, nil
 			}
 		}
@@ -235,14 +243,32 @@ func (c *Carrier) do(ctx context.Context, method, what string, form, query url.V
 	if form != nil {
 		body = strings.NewReader(form.Encode())
 	}
+	kind := "application/x-www-form-urlencoded"
+	if c.cfg.Provider == Telnyx {
+		where, other, content, err := c.cfg.telnyxRequest(method, what, form)
+		if err != nil {
+			return nil, err
+		}
+		if len(query) > 0 {
+			where += "?" + query.Encode()
+		}
+		at, kind = where, other
+		if form != nil {
+			body = strings.NewReader(content)
+		}
+	}
 	r, err := http.NewRequestWithContext(ctx, method, at, body)
 	if err != nil {
 		return nil, err
 	}
 	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Content-Type", kind)
 	}
-	r.SetBasicAuth(c.cfg.Account, c.cfg.Token)
+	if c.cfg.Provider == Telnyx {
+		r.Header.Set("Authorization", "Bearer "+c.cfg.Token)
+	} else {
+		r.SetBasicAuth(c.cfg.Account, c.cfg.Token)
+	}
 	resp, err := c.client.Do(r)
 	if err != nil {
 		return nil, err
@@ -250,6 +276,9 @@ func (c *Carrier) do(ctx context.Context, method, what string, form, query url.V
 	defer func() { _ = resp.Body.Close() }() // read as far as it is of use
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		if c.cfg.Provider == Telnyx {
+			b = telnyxAnswer(b)
+		}
 		return b, err
 	}
 	e := &refusal{status: resp.StatusCode}

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -24,15 +25,17 @@ const (
 
 // Config is the carrier and how is spoken through it.
 type Config struct {
-	Provider   string   // Twilio or SignalWire
-	Account    string   // Twilio's Account SID, SignalWire's project id
-	Token      string   // of the API; Twilio signs what it posts with it too
-	SigningKey string   // what SignalWire signs with
-	Numbers    []string // ours, as +15005550001; the first one calls and texts
-	PublicURL  string   // what the carrier reaches this server by: https://bot.example
-	APIURL     string   // of the carrier; "" is Twilio's own
-	Voice      string   // who speaks, as the carrier calls them
-	Language   string   // en-US
+	Provider   string // Twilio, SignalWire or Telnyx
+	Account    string // Twilio's Account SID, SignalWire's project id, Telnyx' account id
+	Token      string // of the API; Twilio signs what it posts with it too
+	SigningKey string // what SignalWire signs with; what Telnyx' signatures are verified with
+	// Application is Telnyx' TeXML application that calls are placed by.
+	Application string
+	Numbers     []string // ours, as +15005550001; the first one calls and texts
+	PublicURL   string   // what the carrier reaches this server by: https://bot.example
+	APIURL      string   // of the carrier; "" is Twilio's own
+	Voice       string   // who speaks, as the carrier calls them
+	Language    string   // en-US
 	// MinConfidence is how sure the carrier's recogniser has to be of what it
 	// heard; what it is less sure of is asked again.
 	MinConfidence float64
@@ -56,10 +59,15 @@ func (c Config) Check() error {
 		if c.APIURL == "" {
 			return fault.New(fault.Usage, "phone.api_url is missing: for SignalWire it is https://YOUR-SPACE.signalwire.com/api/laml.")
 		}
-	case "telnyx":
-		return fault.New(fault.Usage, "phone.provider telnyx: Telnyx does not document how it signs the forms of TeXML, and I take nothing that I cannot verify. Use twilio or signalwire.")
+	case Telnyx:
+		if _, ok := c.publicKey(); !ok {
+			return fault.New(fault.Usage, "phone.signing_key is missing or wrong: for Telnyx it is the account's public key, 44 characters of base64, which the portal shows under Keys & Credentials. I take nothing that I cannot verify.")
+		}
+		if c.Application == "" {
+			return fault.New(fault.Usage, "phone.application is missing: the id of the TeXML application that calls are placed by.")
+		}
 	default:
-		return fault.New(fault.Usage, "phone.provider is twilio or signalwire, not %q.", c.Provider)
+		return fault.New(fault.Usage, "phone.provider is twilio, signalwire or telnyx, not %q.", c.Provider)
 	}
 	switch {
 	case c.Account == "" || c.Token == "":
@@ -91,10 +99,20 @@ func local(u *url.URL) bool {
 // public is where the carrier finds a path of ours.
 func (c Config) public(path string, query url.Values) string {
 	s := strings.TrimSuffix(c.PublicURL, "/") + path
+	if len(query) > 0 && c.Provider == Telnyx {
+		query = maps.Clone(query)
+		query.Set(urlSignature, c.urlMAC(path, query))
+	}
 	if len(query) > 0 {
 		s += "?" + query.Encode()
 	}
 	return s
+}
+
+// foreign reports whether a form is another account's. Telnyx signs for each account
+// with its own key, and names users there.
+func (c Config) foreign(form url.Values) bool {
+	return c.Provider != Telnyx && form.Get("AccountSid") != c.Account
 }
 
 // signingKey is what the carrier signs with.

@@ -111,7 +111,9 @@ func New(cfg Config, parts Parts, log *slog.Logger) (*Handler, error) {
 // Routes registers the webhooks.
 func (h *Handler) Routes(mux *http.ServeMux) {
 	mux.Handle("POST "+PathVoice, h.stack.Handle(h.voice, h.cfg.bearsSignature))
-	mux.Handle("POST "+PathSMS, h.stack.Handle(h.sms, h.cfg.bearsSignature))
+	if h.cfg.Provider != Telnyx { // its messages come in another shape: none are taken
+		mux.Handle("POST "+PathSMS, h.stack.Handle(h.sms, h.cfg.bearsSignature))
+	}
 	mux.Handle("POST "+PathStatus, h.stack.Handle(h.status, h.cfg.bearsSignature))
 }
 

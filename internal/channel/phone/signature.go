@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // what the carriers sign with; HMAC does not need collision resistance
 	"crypto/sha256"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/webhook"
@@ -89,6 +91,12 @@ func (c Config) headers() []string {
 
 // bearsSignature refuses what is not signed at all before its body is read.
 func (c Config) bearsSignature(r *http.Request) error {
+	if c.Provider == Telnyx {
+		if b, err := base64.StdEncoding.DecodeString(r.Header.Get(telnyxSignature)); err == nil && len(b) == ed25519.SignatureSize {
+			return nil
+		}
+		return unsigned()
+	}
 	for _, s := range c.signatures(r) {
 		if b, err := base64.StdEncoding.DecodeString(s); err == nil && len(b) == sha1.Size {
 			return nil
@@ -121,7 +129,13 @@ func (c Config) verified(r *http.Request) (url.Values, error) {
 			form = url.Values{}
 		}
 	}
-	if !signed(c.signingKey(), strings.TrimSuffix(c.PublicURL, "/")+r.URL.RequestURI(), form, body, c.signatures(r)) {
+	ok := false
+	if c.Provider == Telnyx {
+		ok = c.telnyxSigned(r.Header, body, time.Now()) && c.ourURL(r.URL)
+	} else {
+		ok = signed(c.signingKey(), strings.TrimSuffix(c.PublicURL, "/")+r.URL.RequestURI(), form, body, c.signatures(r))
+	}
+	if !ok {
 		return nil, unsigned()
 	}
 	if bad != nil || !isForm {

@@ -26,7 +26,7 @@ func (h *Handler) sms(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case !saneSID.MatchString(sid) || from == "":
 		return fault.New(fault.Usage, "The request names no message or no sender.")
-	case form.Get("AccountSid") != h.cfg.Account:
+	case h.cfg.foreign(form):
 		return fault.New(fault.Refused, "The message is another account's.")
 	case utf8.RuneCountInString(body) > maxSMS:
 		return fault.New(fault.Usage, "The message is too long: at most %d characters are taken.", maxSMS)

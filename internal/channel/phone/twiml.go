@@ -107,6 +107,9 @@ func (h *Handler) listen(next leg, hints string, verbs ...any) []any {
 		Input: byVoice, Action: to, Method: http.MethodPost, Always: true, Timeout: hearFor, SpeechTimeout: "auto",
 		Language: h.cfg.Language, Hints: hints, Profanity: "false", BargeIn: true, NumDigits: 1, Verbs: verbs,
 	}
+	if h.cfg.Provider == Telnyx {
+		g.Input, g.SpeechTimeout = "dtmf speech", "1" // as it writes them
+	}
 	switch {
 	case next.expect == expectPIN || next.expect == expectCode:
 		// Who keys a PIN is not recorded while doing so, and says nothing aloud.

@@ -32,7 +32,7 @@ const (
 )
 
 // saneSID is what calls and messages are called.
-var saneSID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+var saneSID = regexp.MustCompile(`^[A-Za-z0-9:_-]{1,128}$`)
 
 // exchange is one turn of a call: who is on the line, what was heard, and what
 // the call remembers.
@@ -79,7 +79,7 @@ func (h *Handler) decode(form, query url.Values) (exchange, error) {
 		return x, fault.New(fault.Usage, "The URL is none that I gave the carrier.")
 	case !saneSID.MatchString(x.sid):
 		return x, fault.New(fault.Usage, "The request names no call.")
-	case form.Get("AccountSid") != h.cfg.Account:
+	case h.cfg.foreign(form):
 		return x, fault.New(fault.Refused, "The call is another account's.")
 	}
 	x.text = strings.TrimSpace(plain(form.Get("SpeechResult")))
@@ -95,7 +95,7 @@ func (h *Handler) decode(form, query url.Values) (exchange, error) {
 	}
 	x.machine = machine(form.Get("AnsweredBy"))
 	how := access.CallerID
-	if form.Get("StirVerstat") == vouched {
+	if form.Get("StirVerstat") == vouched || h.cfg.Provider == Telnyx && form.Get("ShakenStirAttestation") == "A" && form.Get("ShakenStirValidated") == "true" {
 		how = access.StirShaken
 	}
 	x.conversation, x.speaker = Channel+":"+x.sid, access.NewSpeaker(Channel, x.from, how)
