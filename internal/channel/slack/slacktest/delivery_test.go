@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,6 +246,20 @@ func TestSlackHearsWhatIsSaidAsItIs(t *testing.T) {
 	message, mention := event(take()), event(take())
 	if message["type"] != "message" || mention["type"] != "app_mention" || message["ts"] != id || mention["ts"] != id || message["text"] != want || message["channel_type"] != "channel" {
 		t.Errorf("%v\n%v", message, mention)
+	}
+	if ev := event(take()); ev["subtype"] != "message_changed" || ev["hidden"] != true { // the preview of the link
+		t.Errorf("%v", ev)
+	}
+	// Who is of another workspace is told apart.
+	mallory := s.AddPerson(slacktest.Person{Name: "mallory", Email: "alice@example.com", Team: "T0ELSEWHERE"})
+	s.Say(mallory, slacktest.General, "", slacktest.BotMention)
+	message, mention = event(take()), event(take())
+	if message["user_team"] != "T0ELSEWHERE" || mention["team"] != "T0ELSEWHERE" {
+		t.Errorf("%v\n%v", message, mention)
+	}
+	user, _ := call(t, s, s.Config().BotToken, "users.info", url.Values{"user": {mallory}})["user"].(object)
+	if user["is_stranger"] != true || user["team_id"] != "T0ELSEWHERE" {
+		t.Errorf("%v", user)
 	}
 	// The bot hears itself, and edits.
 	call(t, s, s.Config().BotToken, "chat.postMessage", object{"channel": slacktest.General, "thread_ts": id, "text": "mine"})

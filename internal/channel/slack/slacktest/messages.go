@@ -331,6 +331,7 @@ func (s *Server) told(m *message, ev object) {
 		by = ""
 	}
 	ev["channel"], ev["event_ts"], ev["channel_type"] = c.id, m.ts, c.kind()
+	s.abroad(m, ev)
 	lane := c.id + m.ts
 	if m.thread != "" {
 		lane = c.id + m.thread
@@ -340,7 +341,15 @@ func (s *Server) told(m *message, ev object) {
 	if by != "" && m.subtype != "message_changed" && c.im == "" && strings.Contains(m.text, "<@"+BotUser+">") {
 		mention := m.json()
 		mention["type"], mention["channel"], mention["event_ts"] = "app_mention", c.id, m.ts
+		s.abroad(m, mention)
 		s.event("app_mention", "app_mentions:read", lane, by, mention)
+	}
+}
+
+// abroad marks what somebody of another workspace wrote. The server is locked.
+func (s *Server) abroad(m *message, ev object) {
+	if p := s.people[m.user]; p.Team != "" {
+		ev["team"], ev["user_team"], ev["source_team"] = p.Team, p.Team, p.Team
 	}
 }
 

@@ -116,16 +116,31 @@ func (s *Server) page(a args, key string, all []object) (object, error) {
 }
 
 func (s *Server) user(p *person) object {
-	profile := object{"real_name": p.real, "display_name": p.name, "team": Team}
-	if p.email != "" && s.granted("users:read.email") {
-		profile["email"] = p.email
+	full := strings.ToUpper(p.Name[:1]) + p.Name[1:]
+	if p.bot {
+		full = p.Name
 	}
-	return object{"id": p.id, "team_id": Team, "name": p.name, "real_name": p.real, "deleted": false, "is_bot": p.bot, "is_app_user": false, "is_email_confirmed": p.email != "", "tz": "Europe/Berlin", "tz_offset": 3600, "profile": profile}
+	profile := object{"real_name": full, "display_name": p.Name, "team": p.team()}
+	if p.Email != "" && s.granted("users:read.email") {
+		profile["email"] = p.Email
+	}
+	return object{
+		"id": p.id, "team_id": p.team(), "name": p.Name, "real_name": full, "deleted": p.Deactivated, "is_bot": p.bot, "is_app_user": false, "is_stranger": p.Team != "",
+		"is_restricted": p.Guest, "is_ultra_restricted": false, "is_email_confirmed": p.Email != "" && !p.Unconfirmed, "tz": "Europe/Berlin", "tz_offset": 3600, "profile": profile,
+	}
+}
+
+// team is the workspace that somebody belongs to.
+func (p *person) team() string {
+	if p.Team != "" {
+		return p.Team
+	}
+	return Team
 }
 
 func (s *Server) usersInfo(a args) (object, error) {
 	for _, p := range s.people {
-		if a.method == "users.info" && p.id == a.str("user") || a.method != "users.info" && p.email != "" && p.email == a.str("email") {
+		if a.method == "users.info" && p.id == a.str("user") || a.method != "users.info" && p.Email != "" && p.Email == a.str("email") {
 			return object{"user": s.user(p)}, nil
 		}
 	}

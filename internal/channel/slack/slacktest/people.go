@@ -23,7 +23,7 @@ func (s *Server) Say(user, channel, thread, text string) (messageID string) {
 
 func (s *Server) say(user, channel, thread string, m *message) string {
 	c, p := s.channels[channel], s.people[user]
-	if c == nil || p == nil || !slices.Contains(c.members, user) {
+	if c == nil || p == nil || p.Deactivated || !slices.Contains(c.members, user) {
 		s.cfg.Fail("%s cannot write in %s", user, channel)
 		return ""
 	}
@@ -42,6 +42,12 @@ func (s *Server) say(user, channel, thread string, m *message) string {
 		}}})
 	}
 	s.add(m)
+	if strings.Contains(m.text, "<http") { // Slack adds a preview, and tells of it as of an edit
+		preview := m.json()
+		preview["attachments"] = []any{object{"id": 1, "from_url": "https://example.com", "fallback": "a preview"}}
+		s.told(&message{channel: m.channel, thread: m.thread, user: BotUser, ts: s.ts(), subtype: "message_changed"},
+			object{"type": "message", "subtype": "message_changed", "message": preview, "previous_message": m.json(), "hidden": true, "ts": s.ts()})
+	}
 	return m.ts
 }
 
@@ -161,7 +167,7 @@ func (s *Server) answer(h hook, in object) error {
 
 func (s *Server) userJSON(id string) object {
 	p := s.people[id]
-	return object{"id": id, "username": p.name, "name": p.name, "team_id": Team}
+	return object{"id": id, "username": p.Name, "name": p.Name, "team_id": p.team()}
 }
 
 func (s *Server) channelJSON(id string) object {
@@ -198,7 +204,7 @@ func (s *Server) Command(user, channel, name string, options map[string]string) 
 	s.send(&delivery{
 		kind: "slash_commands", lane: channel, by: user, what: name,
 		payload: object{
-			"token": "slacktest", "team_id": Team, "team_domain": "slacktest", "channel_id": channel, "channel_name": s.channelJSON(channel)["name"], "user_id": user, "user_name": p.name,
+			"token": "slacktest", "team_id": Team, "team_domain": "slacktest", "channel_id": channel, "channel_name": s.channelJSON(channel)["name"], "user_id": user, "user_name": p.Name,
 			"command": name, "text": typed(strings.TrimSpace(strings.Join(words, " "))), "api_app_id": AppID, "is_enterprise_install": "false",
 			"response_url": s.hook(h), "trigger_id": s.trigger(user),
 		},

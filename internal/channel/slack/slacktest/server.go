@@ -95,8 +95,18 @@ type Server struct {
 }
 
 type person struct {
-	id, name, real, email string
-	bot                   bool
+	Person
+	id  string
+	bot bool
+}
+
+// Person is somebody at Slack.
+type Person struct {
+	Name, Email string // a name in lower case
+	Unconfirmed bool   // they did not confirm the address
+	Guest       bool   // invited to some channels only
+	Deactivated bool   // they left
+	Team        string // a workspace that shares channels with this one; "" is this one
 }
 
 type channel struct {
@@ -147,9 +157,9 @@ func Start(cfg Config) *Server {
 		people: map[string]*person{}, channels: map[string]*channel{}, files: map[string]*file{}, triggers: map[string]*trigger{},
 		hooks: map[string]*hook{}, streams: map[string]bool{}, shown: map[string]any{}, tickets: map[string]bool{}, pending: map[string]*sent{}, lanes: map[string]chan struct{}{}, pace: map[string]*bucket{},
 	}
-	s.people[BotUser] = &person{id: BotUser, name: "firstmate", real: "firstmate", bot: true}
-	s.people[Alice] = &person{id: Alice, name: "alice", real: "Alice", email: "alice@example.com"}
-	s.people[Bob] = &person{id: Bob, name: "bob", real: "Bob", email: "bob@example.com"}
+	s.people[BotUser] = &person{Person{Name: "firstmate"}, BotUser, true}
+	s.people[Alice] = &person{Person{Name: "alice", Email: "alice@example.com"}, Alice, false}
+	s.people[Bob] = &person{Person{Name: "bob", Email: "bob@example.com"}, Bob, false}
 	s.channels[General] = &channel{id: General, name: "general", members: []string{BotUser, Alice, Bob}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/{method}", s.api)
@@ -202,12 +212,20 @@ func (s *Server) Now() time.Time { return s.clock.now() }
 // Advance lets time pass, for retries and for what expires.
 func (s *Server) Advance(d time.Duration) { s.clock.advance(d) }
 
-// AddUser adds a person to the workspace and to #general; email may be empty.
+// AddUser adds a member of the workspace to #general; email may be empty.
 func (s *Server) AddUser(name, email string) (id string) {
+	return s.AddPerson(Person{Name: name, Email: email})
+}
+
+// AddPerson adds somebody to #general, who may be a guest or of another workspace.
+func (s *Server) AddPerson(p Person) (id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id = s.id("U")
-	s.people[id] = &person{id: id, name: name, real: name, email: email}
+	if p.Name == "" {
+		p.Name = strings.ToLower(id)
+	}
+	s.people[id] = &person{p, id, false}
 	s.channels[General].members = append(s.channels[General].members, id)
 	return id
 }
