@@ -46,6 +46,7 @@ func channelsUnderTest() []channelUnderTest {
 		{name: "alexa", config: alexaSkill, open: openAlexa},
 		{name: "phone", open: openPhone},
 		{name: "sms", open: openSMS},
+		{name: "slack", open: openSlack},
 		{name: "mcp", config: mcpClients(), open: openMCP},
 	}
 }
@@ -57,7 +58,7 @@ const channelSettings = `
 access:
   people:
     - name: demo
-      speakers: ["web:*", "dialogflow:*", "alexa:*", "phone:*", "sms:*", "mcp:*"]
+      speakers: ["web:*", "dialogflow:*", "alexa:*", "phone:*", "sms:*", "slack:*", "mcp:*"]
       user: demo
       groups: [shop-operators]
       write: true

@@ -163,7 +163,7 @@ func house() map[string]room {
 		"e2e/node/hello":                   {},
 		"docs/generate":                    {ours: []string{"intents"}},
 		"bench":                            {ours: []string{"internal/speech", "internal/speech/offline", "intents", "internal/channel/web", "internal/diagnosis", "internal/dialogue", "internal/kube", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/sandboxtest"}, theirs: []string{"golang.org/x/"}},
-		"e2e":                              {tests: []string{"e2e/browser", "internal/channel/phone/carriertest", "internal/speech", "internal/speech/offline", "intents", "internal/channel/alexa/alexatest", "internal/peers", "internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
+		"e2e":                              {tests: []string{"internal/channel/slack/slacktest", "internal/export", "e2e/browser", "internal/channel/phone/carriertest", "internal/speech", "internal/speech/offline", "intents", "internal/channel/alexa/alexatest", "internal/peers", "internal/channel/web", "internal/dialogue", "internal/fault", "internal/gitops/gitopstest", "internal/observability/promtest", "internal/postgrestest", "internal/sandboxtest"}},
 		"e2e/browser":                      {theirs: []string{"github.com/chromedp/"}},
 		"docs/screenshots":                 {ours: []string{"e2e/browser"}},
 		"e2e/carrier":                      {ours: []string{"intents", "internal/channel/phone/carriertest", "internal/speech", "internal/speech/offline"}},
