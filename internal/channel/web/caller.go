@@ -38,7 +38,8 @@ var errUnknown = errors.New("web: who calls did not say who they are")
 
 func unknown(err error) bool { return errors.Is(err, errUnknown) }
 
-// caller finds out who calls. A token that is sent counts before a log-in.
+// caller finds out who calls. A token that is sent counts before a log-in. That a page
+// looks again by itself is no sign of somebody being there.
 func (s *Server) caller(r *http.Request) (caller, error) {
 	if s.bearer != nil && webhook.BearerToken(r) != "" {
 		if err := s.bearer(r); err != nil {
@@ -46,7 +47,7 @@ func (s *Server) caller(r *http.Request) (caller, error) {
 		}
 		return caller{speaker: access.NewSpeaker(channel, "token", access.Token)}, nil
 	}
-	if c, ok, err := s.loggedIn(r, true); ok || err != nil {
+	if c, ok, err := s.loggedIn(r, r.Method != http.MethodGet); ok || err != nil {
 		return c, err
 	}
 	if s.open() {

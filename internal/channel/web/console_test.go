@@ -220,6 +220,15 @@ func TestSpeech(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
 		}
 	}
+	// What others were told is not found out by asking for it aloud.
+	d := newDrawer()
+	both := withLogin(t, web.Config{Token: "tok"}, web.LogInConfig{Links: true}, e, b, d)
+	call(both, "POST", "/api/v1/turns", "tok", `{"conversation":"c2","text":"how is web?"}`)
+	local := newBrowser(both)
+	local.do("POST", "/login", asJSON(code(t, d)))
+	if w := local.do("POST", "/api/v1/speech", `{"text":"All is well."}`); w.Code != 403 {
+		t.Errorf("said to somebody else: %d %s", w.Code, w.Body)
+	}
 	if w := call(console(t, web.Config{}, e, b, nil), "POST", "/api/v1/speech", "", `{"text":"All is well."}`); w.Code != 404 {
 		t.Errorf("without a voice: %d %s", w.Code, w.Body)
 	}

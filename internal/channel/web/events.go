@@ -30,7 +30,7 @@ const writeTimeout = 10 * time.Second
 type stream struct {
 	w    http.ResponseWriter
 	rc   *http.ResponseController
-	said *said
+	told func(speech string)
 	seen int64 // position of the last outcome that was sent
 }
 
@@ -48,7 +48,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, c caller) error 
 	// Before anything is read, so that nothing falls between kept and live.
 	sub := s.engine.Subscribe(id)
 	defer sub.Close()
-	st := &stream{w: w, rc: http.NewResponseController(w), said: s.said}
+	st := &stream{w: w, rc: http.NewResponseController(w), told: func(speech string) { s.said.add(c.speaker.Key(), speech) }}
 	var err error
 	if st.seen, err = s.position(ctx, id, r); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (st *stream) send(ev dialogue.Event) error {
 	if err != nil {
 		return fmt.Errorf("web: encoding an event: %w", err)
 	}
-	st.said.add(ev.Reply.Speech)
+	st.told(ev.Reply.Speech)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "event: %s\n", ev.Kind)
 	if ev.Kind == dialogue.EventOutcome {

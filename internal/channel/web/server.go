@@ -207,7 +207,7 @@ func (s *Server) turn(w http.ResponseWriter, r *http.Request, c caller) error {
 		req.Unsure = !heard.Sure()
 	}
 	reply := s.engine.Respond(r.Context(), req)
-	s.said.add(reply.Speech)
+	s.said.add(c.speaker.Key(), reply.Speech)
 	if recording != nil {
 		return answer(w, heardReply{reply, heard.Text})
 	}

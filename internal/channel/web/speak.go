@@ -34,8 +34,8 @@ const (
 // Speak lets answers be said aloud.
 func (s *Server) Speak(voice speech.Synthesizer) { s.voice = voice }
 
-// said remembers what firstmate said by this process, so that nobody uses its
-// voice for what it did not say.
+// said remembers what firstmate said to whom by this process, so that nobody uses its
+// voice for what it did not say, nor learns by it what others were told.
 type said struct {
 	speaking chan struct{} // those in flight
 
@@ -53,12 +53,17 @@ func newSaid() *said {
 	}
 }
 
-// add notes that something was said.
-func (s *said) add(text string) {
+// saidTo is under what it is remembered that something was said to a speaker.
+func saidTo(speaker, text string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(speaker + "\x00" + text))
+}
+
+// add notes that something was said to a speaker.
+func (s *said) add(speaker, text string) {
 	if text == "" {
 		return
 	}
-	sum := sha256.Sum256([]byte(text))
+	sum := saidTo(speaker, text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known[sum] {
@@ -69,10 +74,10 @@ func (s *said) add(text string) {
 	s.next = (s.next + 1) % saidKept
 }
 
-func (s *said) has(text string) bool {
+func (s *said) has(speaker, text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known[sha256.Sum256([]byte(text))]
+	return s.known[saidTo(speaker, text)]
 }
 
 // allow counts what somebody has said aloud.
@@ -146,7 +151,7 @@ func (s *Server) speak(w http.ResponseWriter, r *http.Request, c caller) error {
 // wasSaid reports whether a text is what firstmate said, to this person where they
 // name the conversation.
 func (s *Server) wasSaid(ctx context.Context, c caller, in speechRequest) (bool, error) {
-	if s.said.has(in.Text) {
+	if s.said.has(c.speaker.Key(), in.Text) {
 		return true, nil
 	}
 	if in.Conversation == "" || s.parts.History == nil {
