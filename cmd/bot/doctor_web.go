@@ -41,9 +41,9 @@ func (d *doctor) web(ctx context.Context, c Config) {
 			"web.oidc: %s does not answer as it should: %v", c.Web.OIDC.Issuer, errors.Unwrap(err))
 	}
 	if len(c.Web.OIDC.Allow) == 0 && !slices.ContainsFunc(c.people(), namesWeb) && !slices.ContainsFunc(c.Access.Roles, func(r RoleConfig) bool { return onWeb(r.Speaker) }) {
-		d.warn("Name people's speakers under access.people, as web:ann@example.com, or set web.oidc.allow.", "web.oidc: nobody is let in: no person has a speaker that begins with web:, and web.oidc.allow is empty")
+		d.warn("Name people's speakers under access.people, as web:ann@example.com, or their email, or set web.oidc.allow.", "web.oidc: nobody is let in: no person has an email or a speaker that begins with web:, and web.oidc.allow is empty")
 	}
 }
 
 // namesWeb reports whether somebody is known on the console.
-func namesWeb(p access.Person) bool { return slices.ContainsFunc(p.Speakers, onWeb) }
+func namesWeb(p access.Person) bool { return p.Email != "" || slices.ContainsFunc(p.Speakers, onWeb) }

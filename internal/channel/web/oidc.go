@@ -274,8 +274,9 @@ func (p *provider) more(ctx context.Context, found *oidc.Provider, token *oauth2
 // speaker is who the claims are about.
 func (c OIDC) speaker(claims map[string]any) (access.Speaker, error) {
 	id, _ := claims[c.Claim].(string)
+	verified := claims["email_verified"] == true || claims["email_verified"] == "true"
 	if c.Claim == claimEmail {
-		if v := claims["email_verified"]; v != true && v != "true" {
+		if !verified {
 			return access.Speaker{}, fault.New(fault.Refused, "The identity provider does not say that your e-mail address is verified, so I cannot know that it is yours. Verify it there; or an admin can set web.oidc.claim to another claim, as sub.")
 		}
 		id = strings.ToLower(id)
@@ -284,6 +285,9 @@ func (c OIDC) speaker(claims map[string]any) (access.Speaker, error) {
 		return access.Speaker{}, fault.New(fault.Refused, "The identity provider does not say who you are: I look for the claim %s. An admin can set web.oidc.claim and web.oidc.scopes.", c.Claim)
 	}
 	s := access.NewSpeaker(channel, id, access.OIDC)
+	if mail, ok := claims[claimEmail].(string); ok && verified && usable(mail) && strings.Count(mail, "@") == 1 {
+		s.Email = mail
+	}
 	if name, ok := claims["name"].(string); ok {
 		s.Name = clip(name, maxID)
 	}

@@ -162,7 +162,7 @@ func TestLogInByAnIdentityProvider(t *testing.T) {
 	}
 	who := s.engine.Requests()[0].Speaker
 	want := access.NewSpeaker("web", "ann@example.com", access.OIDC)
-	want.Name, want.Roles = "Ann Lee", access.NewRoles("sre")
+	want.Name, want.Email, want.Roles = "Ann Lee", "Ann@Example.com", access.NewRoles("sre")
 	if who != want || who.Assurance != access.Strong {
 		t.Errorf("%+v, want %+v", who, want)
 	}
@@ -370,6 +370,13 @@ func TestNobodyCallsThemselvesSomethingElse(t *testing.T) {
 		if status, body, at := s.get(c, "/login"); status != 403 || at != "/login/callback" || !strings.Contains(body, "web.oidc.claim") {
 			t.Errorf("%q: %d at %s: %s", name, status, at, body)
 		}
+	}
+	s.as("eve") // whose address is not verified
+	eve := s.visitor()
+	s.get(eve, "/login")
+	s.say(eve, "hi")
+	if got := s.engine.Requests(); len(got) != 1 || got[0].Speaker.Email != "" || got[0].Speaker.Key() != "web:eve" {
+		t.Errorf("%+v", got)
 	}
 	s.as("carol")
 	if status, _, at := s.get(s.visitor(), "/login"); status != 200 || at != "/" {
