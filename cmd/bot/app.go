@@ -57,7 +57,8 @@ type app struct {
 	bots     []func(ctx context.Context) error
 
 	history *recorder.History // of what is said in the console
-	view    seen              // nil: everybody may see all
+	names   dialogue.Inventory
+	view    seen // nil: everybody may see all
 
 	elector *kube.Elector // nil: this process is the only one
 	notes   chan note     // for other replicas
@@ -190,7 +191,7 @@ func newApp(ctx context.Context, c Config, getenv func(string) string, opt appOp
 	if !opt.oneTurn { // else nobody is there to be told
 		crew.TellLogs(engine)
 	}
-	a := &app{engine: engine, reader: recognizer, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts, history: history}
+	a := &app{engine: engine, reader: recognizer, eyes: eyes{guard}, ledger: ledger, fleet: fleet, store: st, crew: crew, investigation: investigation, catalogue: catalogue, compiled: func() { recognizer() }, log: log, metrics: m, outside: out, alerts: inv.alerts, history: history, names: inv.current}
 	if inv.view != nil {
 		a.view = inv.view
 	}

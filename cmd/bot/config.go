@@ -38,6 +38,7 @@ type Config struct {
 	Slack         SlackConfig         `yaml:"slack"`
 	OnCall        OnCallConfig        `yaml:"oncall"`
 	Alexa         AlexaConfig         `yaml:"alexa"`
+	Discord       DiscordConfig       `yaml:"discord"`
 	GitOps        GitOpsConfig        `yaml:"gitops"`
 	Proposals     ProposalsConfig     `yaml:"proposals"`
 	Risk          RiskConfig          `yaml:"risk"`
@@ -117,6 +118,7 @@ func defaults() Config {
 		Slack:         slackDefaults(),
 		OnCall:        onCallDefaults(),
 		Alexa:         alexaDefaults(),
+		Discord:       discordDefaults(),
 		Listen:        "127.0.0.1:8080",
 		Access:        AccessConfig{Limits: LimitsConfig{PersonReads: 300, PersonWrites: 60, ChannelReads: 3000, ChannelWrites: 300}},
 		Proposals:     ProposalsConfig{ExpireAfter: action.ProposalLife},
@@ -399,6 +401,9 @@ func (c Config) check() error {
 		return err
 	}
 	if err := c.Alexa.check(); err != nil {
+		return err
+	}
+	if err := c.Discord.check(); err != nil {
 		return err
 	}
 	if err := c.Phone.check(); err != nil {

@@ -260,6 +260,7 @@ func (d *doctor) channels(ctx context.Context, c Config) {
 	d.dialogflow(ctx, c)
 	d.alexa(c)
 	d.slack(ctx, c)
+	d.discord(ctx, c)
 }
 
 // explainFlags are an act that a verdict is asked for.

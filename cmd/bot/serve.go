@@ -173,6 +173,13 @@ func routes(stopping context.Context, a *app, c Config, at net.Addr, ready *atom
 		}
 		h.Routes(channels)
 	}
+	if c.Discord.on() {
+		b, err := a.discord(c, log)
+		if err != nil {
+			return nil, err
+		}
+		b.Routes(channels)
+	}
 	if c.Phone.on() {
 		h, err := a.telephone(c.Phone, a.phoneCalls(), log)
 		if err != nil {

@@ -45,6 +45,7 @@ func house() map[string]room {
 				"internal/observability/alertmanager", "internal/silencer",
 				"internal/channel/phone", "internal/channel/mcp",
 				"internal/channel/slack",
+				"internal/channel/discord", "internal/observability/chart",
 				"intents", "internal/access", "internal/action", "internal/audit", "internal/channel/alexa", "internal/channel/dialogflow", "internal/channel/terminal", "internal/channel/web",
 				"internal/dialogue", "internal/export", "internal/fault", "internal/gate/compare", "internal/gitops", "internal/kube", "internal/misses", "internal/recorder", "internal/skill", "internal/store", "internal/webhook",
 				"internal/observability/backend", "internal/observability/prometheus", "internal/oncall", "internal/oncall/schedule",
@@ -92,6 +93,12 @@ func house() map[string]room {
 		},
 
 		"internal/channel/phone": {ours: append([]string{"internal/speech"}, channel...), theirs: []string{"golang.org/x/time/rate"}, tests: append([]string{"internal/peers", "internal/channel/phone/carriertest"}, channelTests...)},
+
+		"internal/channel/discord": {
+			ours:   append([]string{"internal/chat", "internal/observability", "internal/speech"}, channel...),
+			theirs: []string{"github.com/bwmarrin/discordgo", "github.com/gorilla/websocket", "golang.org/x/time/rate"},
+			tests:  append([]string{"internal/channel/discord/discordtest", "internal/export", "internal/store"}, channelTests...),
+		},
 
 		"internal/silencer": {ours: []string{"internal/fault", "internal/kube", "internal/observability", "internal/observability/alertmanager"}, tests: []string{"internal/observability/backend", "internal/sandboxtest"}},
 
