@@ -38,6 +38,9 @@ type FallbackRequest struct {
 // answer says that it was a guess.
 func (e *Engine) UseFallback(f Fallback) { e.fallback = f }
 
+// HasFallback reports whether sentences that are out of scope are looked at by one.
+func (e *Engine) HasFallback() bool { return e.fallback != nil }
+
 // Guessable reports whether a fall-back may understand a sentence as this intent:
 // not as one that decides, identifies somebody, changes where the next sentence
 // counts, or corrects what was said before.

@@ -21,6 +21,9 @@ func (c *Crew) UseWording(w Wordsmith) *Crew {
 	return c
 }
 
+// HasWording reports whether explanations are worded by one.
+func (c *Crew) HasWording() bool { return c.wording != nil }
+
 // reworded words the explanation of a verdict that somebody asks for now; ok is false
 // where our own words stand: always when the wordsmith fails.
 func (c *Crew) reworded(ctx context.Context, t *dialogue.Turn, k diagnosis.Case, v diagnosis.Verdict) (text string, ok bool, err error) {

@@ -74,7 +74,11 @@ func TestAskConfirmsOnlyProposals(t *testing.T) {
 	noID.Proposal = nil
 	notPending := proposed("p1")
 	notPending.Outcome = dialogue.OutcomeNone
-	for _, r := range []dialogue.Reply{noID, notPending} {
+	guessed := proposed("p1")
+	guessed.Guessed = true // a yes in advance was to what was said, not to what it may have meant
+	offered := guessed
+	offered.Choices = []string{dialogue.ChoiceAsAsked}
+	for _, r := range []dialogue.Reply{noID, notPending, guessed, offered} {
 		s := newScript(map[string]dialogue.Reply{"x": r}, nil)
 		if code, _, _ := ask(t, s.local(), "x", AskOptions{Yes: true}); code != 4 || s.said() != "x" {
 			t.Errorf("%d, said %s", code, s.said())
