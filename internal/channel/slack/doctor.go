@@ -48,7 +48,7 @@ func Examine(ctx context.Context, c Config, log *slog.Logger) (Found, error) {
 		}))
 	me, err := client.AuthTestContext(ctx)
 	if err != nil {
-		return Found{}, refusal(err, "slack.bot_token")
+		return Found{}, refusal(err, "bot_token")
 	}
 	f.Team, f.User = me.Team, me.User
 	if f.Team == "" {
@@ -61,7 +61,7 @@ func Examine(ctx context.Context, c Config, log *slog.Logger) (Found, error) {
 	}
 	if c.Mode == Socket {
 		if _, _, err := client.StartSocketModeContext(ctx); err != nil {
-			return Found{}, refusal(err, "slack.app_token")
+			return Found{}, refusal(err, "app_token")
 		}
 	}
 	return f, nil
@@ -71,7 +71,7 @@ func Examine(ctx context.Context, c Config, log *slog.Logger) (Found, error) {
 func refusal(err error, key string) error {
 	var said slack.SlackErrorResponse
 	if errors.As(err, &said) {
-		return fault.Wrap(err, fault.Refused, "Slack does not take %s: it says %s.", key, said.Err)
+		return fault.Wrap(err, fault.Refused, "Slack does not take slack.%s: it says %s.", key, said.Err)
 	}
 	return fault.Wrap(err, fault.Unavailable, "Slack cannot be reached: %v.", err)
 }
