@@ -27,10 +27,10 @@ client.once(Events.ClientReady, async () => {
     new SlashCommandBuilder().setName('scale').setDescription('Scales a workload')
       .addStringOption((o) => o.setName('name').setDescription('Which').setRequired(true).setAutocomplete(true))
       .addIntegerOption((o) => o.setName('replicas').setDescription('How many').setMinValue(0).setMaxValue(50)),
-    new SlashCommandBuilder().setName('note').setDescription('Asks for a note'),
     new SlashCommandBuilder().setName('secret').setDescription('Answers one alone'),
   ].map((c) => c.toJSON());
   const made = await client.application.commands.set(commands, process.env.DISCORD_GUILD);
+  await client.application.commands.set([new SlashCommandBuilder().setName('note').setDescription('Asks for a note').toJSON()]);
   const app = await client.application.fetch();
   const guild = client.guilds.cache.first();
   tell('ready', { bot: client.user.tag, commands: [...made.values()].map((c) => c.name), app: app.id, guild: guild.name, channels: guild.channels.cache.map((c) => c.name) });

@@ -174,7 +174,7 @@ func TestDiscordJS(t *testing.T) {
 
 	s.Roles("alice", "ops-writer")
 	ready := b.wait("ready", nil)
-	if !slices.Equal(ready.Commands, []string{"scale", "note", "secret"}) || ready.App != s.Bot() || ready.Guild != "The shop" || !slices.Equal(ready.Channels, []string{"general", "ops"}) {
+	if !slices.Equal(ready.Commands, []string{"scale", "secret"}) || ready.App != s.Bot() || ready.Guild != "The shop" || !slices.Equal(ready.Channels, []string{"general", "ops"}) {
 		t.Errorf("%+v", ready)
 	}
 

@@ -20,9 +20,7 @@ const (
 	guildMembers   = 1 << 1
 	guildPresences = 1 << 8
 	guildMessages  = 1 << 9
-	guildTyping    = 1 << 11
 	directMessages = 1 << 12
-	directTyping   = 1 << 14
 	messageContent = 1 << 15
 	knownIntents   = 1<<26 - 1
 )

@@ -33,6 +33,13 @@ func (s *Server) Limit(n int, after time.Duration) {
 	s.forced, s.forcedFor = n, after
 }
 
+// Break lets the next n REST requests end in 502, as when Discord is in trouble.
+func (s *Server) Break(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = n
+}
+
 // Hasty says how many requests came before the time that a 429 had named.
 func (s *Server) Hasty() int {
 	s.mu.Lock()
@@ -54,31 +61,37 @@ func (s *Server) admit(h http.Header, r *http.Request, rt route) error {
 	if !rt.open {
 		all := s.bucketOf("global", now, s.global, time.Second)
 		if all.left == 0 {
-			return tooMuch(h, "global", all.reset.Sub(now))
+			return tooMuch(h, "global", now, all.reset)
 		}
 		all.left--
 	}
 	b := s.bucketOf(kind+" "+major, now, s.limit, s.window)
+	h.Set("X-RateLimit-Bucket", fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(kind))))
+	h.Set("X-RateLimit-Limit", strconv.Itoa(s.limit))
 	switch {
 	case now.Before(b.blocked):
 		s.hasty++
-		return tooMuch(h, "user", b.blocked.Sub(now))
+		return tooMuch(h, "user", now, b.blocked)
 	case s.forced > 0:
 		s.forced--
 		b.blocked = now.Add(s.forcedFor)
-		return tooMuch(h, "user", s.forcedFor)
-	}
-	h.Set("X-RateLimit-Bucket", fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(kind))))
-	h.Set("X-RateLimit-Limit", strconv.Itoa(s.limit))
-	h.Set("X-RateLimit-Reset", seconds(time.Duration(b.reset.UnixNano())))
-	h.Set("X-RateLimit-Reset-After", seconds(b.reset.Sub(now)))
-	if b.left == 0 {
-		h.Set("X-RateLimit-Remaining", "0")
-		return tooMuch(h, "user", b.reset.Sub(now))
+		return tooMuch(h, "user", now, b.blocked)
+	case s.broken > 0:
+		s.broken--
+		return refused(http.StatusBadGateway, 0, "502: Bad Gateway")
+	case b.left == 0:
+		return tooMuch(h, "user", now, b.reset)
 	}
 	b.left--
-	h.Set("X-RateLimit-Remaining", strconv.Itoa(b.left))
+	until(h, b.left, now, b.reset)
 	return nil
+}
+
+// until says how much is left, up to when.
+func until(h http.Header, left int, now, reset time.Time) {
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(left))
+	h.Set("X-RateLimit-Reset", seconds(time.Duration(reset.UnixNano())))
+	h.Set("X-RateLimit-Reset-After", seconds(reset.Sub(now)))
 }
 
 func (s *Server) bucketOf(key string, now time.Time, limit int, window time.Duration) *bucket {
@@ -93,10 +106,11 @@ func (s *Server) bucketOf(key string, now time.Time, limit int, window time.Dura
 	return b
 }
 
-func tooMuch(h http.Header, scope string, after time.Duration) error {
+func tooMuch(h http.Header, scope string, now, reset time.Time) error {
+	after := reset.Sub(now)
+	until(h, 0, now, reset)
 	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 	h.Set("X-RateLimit-Scope", scope)
-	h.Set("X-RateLimit-Reset-After", seconds(after))
 	if scope == "global" {
 		h.Set("X-RateLimit-Global", "true")
 	}

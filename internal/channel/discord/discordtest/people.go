@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -165,7 +166,7 @@ func (s *Server) among(u *user, c *channel) bool {
 
 // mentions turns @name into what a client sends for it.
 func (s *Server) mentions(text string) string {
-	return regexp.MustCompile(`@[\w.-]+`).ReplaceAllStringFunc(text, func(at string) string {
+	return regexp.MustCompile(`@[\w-]+`).ReplaceAllStringFunc(text, func(at string) string {
 		for _, u := range s.users {
 			if u.name == at[1:] {
 				return "<@" + u.id + ">"
@@ -271,7 +272,7 @@ func (s *Server) Command(user, channel, name string, options map[string]string) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u, in := s.user(user), s.channel(channel)
-	data, err := s.commandData(name, options, "")
+	data, err := s.commandData(in, name, options, "")
 	if err != nil {
 		s.t.Error(err)
 		return ""
@@ -284,15 +285,13 @@ func (s *Server) Command(user, channel, name string, options map[string]string) 
 
 // commandData is what is sent of a command; the option that is being typed, if
 // any, is focused, and nothing is required then.
-func (s *Server) commandData(name string, given map[string]string, focused string) (map[string]any, error) {
+func (s *Server) commandData(in *channel, name string, given map[string]string, focused string) (map[string]any, error) {
 	words := strings.Fields(name)
-	is := func(o map[string]any) bool { return o["name"] == words[0] && o["type"] == 1.0 }
-	command, ok := find(s.commands[s.guild], is)
+	command, ok := find(slices.Concat(s.commands[s.guild], s.commands[""]), func(o map[string]any) bool {
+		return o["name"] == words[0] && o["type"] == 1.0 && offered(o, in.recipient != nil)
+	})
 	if !ok {
-		command, ok = find(s.commands[""], is)
-	}
-	if !ok {
-		return nil, fmt.Errorf("the bot has no command /%s", words[0])
+		return nil, fmt.Errorf("the bot has no command /%s here", words[0])
 	}
 	data := map[string]any{"id": command["id"], "name": words[0], "type": 1}
 	if g := command["guild_id"]; g != nil {
@@ -344,6 +343,15 @@ func (s *Server) commandData(name string, given map[string]string, focused strin
 		at["options"] = filled
 	}
 	return data, nil
+}
+
+// offered says whether a command is there: a guild's is not in direct messages.
+func offered(o map[string]any, direct bool) bool {
+	contexts, limited := o["contexts"].([]any)
+	if !direct {
+		return !limited || slices.Contains(contexts, any(0.0))
+	}
+	return o["guild_id"] == nil && o["dm_permission"] != false && (!limited || slices.Contains(contexts, any(1.0)))
 }
 
 // optionValue is what a client lets through of what somebody types.
@@ -400,17 +408,23 @@ func belowOrAbove(o map[string]any, n float64) bool {
 type Choice struct{ Name, Value string }
 
 // Autocomplete is what the bot offers when a person has typed something into an
-// option, or nothing where it does not answer in time.
-func (s *Server) Autocomplete(user, channel, name, option, typed string) []Choice {
+// option, or nothing where it does not answer in time. Others are what is in the
+// other options already.
+func (s *Server) Autocomplete(user, channel, name, option, typed string, others ...map[string]string) []Choice {
 	s.t.Helper()
+	given := map[string]string{option: typed}
+	for _, o := range others {
+		maps.Copy(given, o)
+	}
 	s.mu.Lock()
-	data, err := s.commandData(name, map[string]string{option: typed}, option)
+	in := s.channel(channel)
+	data, err := s.commandData(in, name, given, option)
 	if err != nil {
 		s.mu.Unlock()
 		s.t.Error(err)
 		return nil
 	}
-	it := s.begin(&interaction{kind: ofAutocomplete, by: s.user(user), in: s.channel(channel), data: data})
+	it := s.begin(&interaction{kind: ofAutocomplete, by: s.user(user), in: in, data: data})
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), s.patience+time.Second)
 	defer cancel()

@@ -374,8 +374,11 @@ func TestLimits(t *testing.T) {
 		t.Errorf("hasty: %d", s.Hasty())
 	}
 	s.Advance(5 * time.Second)
-	if got := ask(t, s, "POST", post, m{"content": "b"}); got.status != 200 {
-		t.Errorf("%d %v", got.status, got.body)
+	s.Break(1)
+	for i, want := range []int{502, 200} {
+		if got := ask(t, s, "POST", post, m{"content": "b"}); got.status != want {
+			t.Errorf("%d: %d %v", i, got.status, got.body)
+		}
 	}
 }
 

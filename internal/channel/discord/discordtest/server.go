@@ -76,6 +76,7 @@ type Server struct {
 	forced       int // so many requests get 429
 	forcedFor    time.Duration
 	hasty        int
+	broken       int // so many requests get 502
 }
 
 // Setting changes how a Server behaves.
