@@ -68,6 +68,7 @@ type Bot struct {
 	me      identity
 	members map[string]member
 	dms     map[string]string
+	talkers map[string]string // who talks in a thread, by the conversation; "" is several
 	lanes   map[string]*lane
 	seen    map[string]time.Time // what is done once, with when it was
 	swept   time.Time
@@ -96,7 +97,7 @@ func New(cfg Config, parts Parts, log *slog.Logger) (*Bot, error) {
 	}
 	b := &Bot{
 		cfg: cfg, parts: parts, log: log, api: newAPI(cfg, log), painter: chart.NewPainter(),
-		members: map[string]member{}, dms: map[string]string{}, lanes: map[string]*lane{}, seen: map[string]time.Time{},
+		members: map[string]member{}, dms: map[string]string{}, talkers: map[string]string{}, lanes: map[string]*lane{}, seen: map[string]time.Time{},
 	}
 	b.room = chat.New(Channel, parts.Engine, b, parts.Books, chat.Options{Ears: parts.Ears, Hints: parts.Hints}, log)
 	return b, nil

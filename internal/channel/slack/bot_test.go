@@ -54,6 +54,8 @@ type workspace struct {
 	engine *channeltest.Engine
 	bot    *Bot
 	stop   func()
+	state  string // the file that outlives the bot
+	opened int    // connections before
 }
 
 // open starts a bot in a workspace that grants what the manifest asks for and no more.
@@ -78,7 +80,10 @@ func (w *workspace) begin(change ...func(*Config, *Parts)) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, err := store.OpenSQLite(w.t.Context(), filepath.Join(w.t.TempDir(), "s.db"))
+	if w.state == "" {
+		w.state = filepath.Join(w.t.TempDir(), "s.db")
+	}
+	s, err := store.OpenSQLite(w.t.Context(), w.state)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -111,7 +116,8 @@ func (w *workspace) begin(change ...func(*Config, *Parts)) {
 	if cfg.Mode == Socket {
 		ctx, cancel := context.WithTimeout(w.t.Context(), waitLimit)
 		defer cancel()
-		if err := w.Connected(ctx, 1); err != nil {
+		w.opened++
+		if err := w.Connected(ctx, w.opened); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -593,6 +599,62 @@ func TestConnectsAgain(t *testing.T) {
 	}
 	if n := len(w.engine.Requests()); n != 3 {
 		t.Errorf("%d turns", n)
+	}
+}
+
+// What was answered before a restart is not answered again, what was said meanwhile is
+// answered then, and a thread that it was drawn into it still knows.
+func TestRestart(t *testing.T) {
+	w := open(t, echo)
+	root := w.Say(slacktest.Alice, slacktest.General, "", slacktest.BotMention+" one")
+	w.said(slacktest.General, root, ": one")
+	w.stop()
+	w.Repeat()
+	w.Say(slacktest.Bob, slacktest.General, root, "two")
+	w.Say(slacktest.Alice, slacktest.General, root, "three")
+	w.begin()
+	w.said(slacktest.General, root, ": three")
+	w.settled()
+	var got []string
+	for _, m := range w.Messages(slacktest.General, root) {
+		if m.Author == slacktest.BotUser {
+			got = append(got, m.Text)
+		}
+	}
+	if want := []string{"slack:" + slacktest.Alice + ": one", "slack:" + slacktest.Bob + ": two", "slack:" + slacktest.Alice + ": three"}; !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
+// In a thread where people talk to each other, what is not understood and not for the
+// bot is left alone; what is for it is answered.
+func TestPeopleAmongThemselves(t *testing.T) {
+	w := open(t, func(r dialogue.Request) dialogue.Reply {
+		if strings.Contains(r.Text, "lunch") {
+			return dialogue.Reply{Text: "I did not understand that.", Fault: fault.NotUnderstood}
+		}
+		return echo(r)
+	})
+	root := w.Say(slacktest.Alice, slacktest.General, "", slacktest.BotMention+" how is web?")
+	w.said(slacktest.General, root, "how is web?")
+	w.Say(slacktest.Alice, slacktest.General, root, "lunch one?") // nobody else is there
+	w.said(slacktest.General, root, "I did not understand that.")
+	w.Say(slacktest.Bob, slacktest.General, root, "lunch two?")
+	w.Say(slacktest.Alice, slacktest.General, root, "lunch three!")
+	w.Say(slacktest.Bob, slacktest.General, root, "how is cart?")
+	w.said(slacktest.General, root, "how is cart?")
+	w.Say(slacktest.Bob, slacktest.General, root, slacktest.BotMention+" lunch four?")
+	w.wait(slacktest.General, root, "an answer to the mention", func(all []slacktest.Message) bool {
+		return strings.HasPrefix(all[len(all)-1].Text, "I did not understand")
+	})
+	n := 0
+	for _, m := range w.Messages(slacktest.General, root) {
+		if strings.HasPrefix(m.Text, "I did not understand") {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("it did not understand %d times:\n%s", n, shown(w.Messages(slacktest.General, root)))
 	}
 }
 

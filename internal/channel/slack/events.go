@@ -8,6 +8,7 @@ import (
 
 	"github.com/firstmate-ops/firstmate/internal/chat"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/fault"
 )
 
 // happened handles an event. The channel that it returns is closed when it is answered;
@@ -72,11 +73,40 @@ func (b *Bot) heardMessage(e event, me identity) <-chan struct{} {
 		b.tell(ctx, here, e.User, words)
 	}
 	return b.take(in, e.TS, e.User, e.writer(), refuse, func(ctx context.Context, in *chat.Incoming) (bool, error) {
-		if dm || mentioned {
+		if dm {
 			return true, nil
+		}
+		several := b.several(in.At.Conversation(), e.User)
+		if mentioned {
+			return true, nil
+		}
+		if several {
+			in.Answer = func(ctx context.Context, m chat.Message) (string, error) {
+				if m.Reply.Fault == fault.NotUnderstood {
+					return "", nil // they talk to each other
+				}
+				return b.Post(ctx, at, m)
+			}
 		}
 		return b.parts.Engine.Knows(ctx, in.At.Conversation()) // a thread that it is in
 	})
+}
+
+// several notes who talks in a thread, and reports whether others do too.
+func (b *Bot) several(conversation, user string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.talkers) >= mostMembers {
+		clear(b.talkers)
+	}
+	first, known := b.talkers[conversation]
+	switch {
+	case !known:
+		b.talkers[conversation] = user
+	case first != user:
+		b.talkers[conversation] = "" // several
+	}
+	return known && first != user
 }
 
 // tell says something to one person, where they are.

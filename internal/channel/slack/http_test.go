@@ -77,9 +77,11 @@ func TestChannel(t *testing.T) {
 					"version": func(r *http.Request) {
 						r.Header.Set("X-Slack-Signature", strings.Replace(r.Header.Get("X-Slack-Signature"), "v0=", "v1=", 1))
 					},
-					"time":     func(r *http.Request) { r.Header.Set("X-Slack-Request-Timestamp", "1531420618") },
-					"no time":  func(r *http.Request) { r.Header.Del("X-Slack-Request-Timestamp") },
-					"other at": func(r *http.Request) { r.Header.Set("X-Slack-Request-Timestamp", strconv.FormatInt(time.Now().Unix()-9, 10)) },
+					"time":    func(r *http.Request) { r.Header.Set("X-Slack-Request-Timestamp", "1531420618") },
+					"no time": func(r *http.Request) { r.Header.Del("X-Slack-Request-Timestamp") },
+					"other at": func(r *http.Request) {
+						r.Header.Set("X-Slack-Request-Timestamp", strconv.FormatInt(time.Now().Unix()-9, 10))
+					},
 					"other body": func(r *http.Request) {
 						r.Body = io.NopCloser(strings.NewReader(`{"type":"event_callback"}`))
 					},

@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,15 @@ func TestWhoIsNotAnswered(t *testing.T) {
 	}
 	if m := w.said(slacktest.General, "", "members of this workspace only"); m.For != slacktest.Bob {
 		t.Errorf("all are told: %+v", m)
+	}
+	for _, p := range []slacktest.Person{{Name: "guest", Email: "guest@example.com", Guest: true}, {Name: "other", Email: "other@example.org", Team: "T0OTHER"}} {
+		id := w.AddPerson(p)
+		w.Say(id, slacktest.General, "", slacktest.BotMention+" how is web?")
+		w.wait(slacktest.General, "", p.Name+" is told", func(all []slacktest.Message) bool {
+			return slices.ContainsFunc(all, func(m slacktest.Message) bool {
+				return m.For == id && strings.Contains(m.Text, "members of this workspace only")
+			})
+		})
 	}
 	w.Change(func(c *slacktest.Config) {
 		c.Scopes = strings.Fields(strings.ReplaceAll(strings.Join(c.Scopes, " "), "users:read ", ""))
