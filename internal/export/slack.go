@@ -151,7 +151,7 @@ func slackAbout(c *intents.Catalogue) string {
 	about := "Write to firstmate directly, mention it in a channel, or use " + SlackCommand + ". What it would change it shows first, and does after a yes, with your own rights in the cluster. It can"
 	sep := ": "
 	for _, s := range c.Specs() {
-		if s.Help == "" || len(about)+len(sep)+len(s.Help)+len(".") > slackLongest {
+		if s.Help == "" || s.Risk == intents.RiskNone || len(about)+len(sep)+len(s.Help)+len(".") > slackLongest {
 			continue
 		}
 		about, sep = about+sep+s.Help, "; "
