@@ -47,6 +47,7 @@ func channelsUnderTest() []channelUnderTest {
 		{name: "phone", open: openPhone},
 		{name: "sms", open: openSMS},
 		{name: "slack", open: openSlack},
+		{name: "discord", open: openDiscord},
 		{name: "mcp", config: mcpClients(), open: openMCP},
 	}
 }
@@ -58,7 +59,7 @@ const channelSettings = `
 access:
   people:
     - name: demo
-      speakers: ["web:*", "dialogflow:*", "alexa:*", "phone:*", "sms:*", "slack:*", "mcp:*"]
+      speakers: ["web:*", "dialogflow:*", "alexa:*", "phone:*", "sms:*", "slack:*", "discord:*", "mcp:*"]
       user: demo
       groups: [shop-operators]
       write: true

@@ -130,7 +130,7 @@ func TestBadConfigurationsSayWhatToDo(t *testing.T) {
 
 func TestSecretsAreNeverPrinted(t *testing.T) {
 	c := defaults()
-	c.Web.Token, c.Dialogflow.ES.Password, c.Dialogflow.ES.HeaderValue = "hunter2", "hunter2", "hunter2"
+	c.Web.Token, c.Dialogflow.ES.Password, c.Dialogflow.ES.HeaderValue, c.Discord.Token = "hunter2", "hunter2", "hunter2", "hunter2"
 	for _, f := range []string{"%v", "%+v", "%s", "%#v"} {
 		if s := bprint(f, c); strings.Contains(s, "hunter2") {
 			t.Errorf("%s prints %s", f, s)

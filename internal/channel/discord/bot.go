@@ -162,6 +162,9 @@ func (b *Bot) Run(ctx context.Context) error {
 		b.wg.Go(func() { b.gateway(ctx) })
 	}
 	err := b.room.Run(ctx)
+	b.mu.Lock()
+	b.work = nil // nothing more is begun
+	b.mu.Unlock()
 	cancel()
 	b.wg.Wait()
 	return err
@@ -171,7 +174,7 @@ func (b *Bot) Run(ctx context.Context) error {
 func (b *Bot) going(f func(ctx context.Context)) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.work == nil || b.work.Err() != nil {
+	if b.work == nil {
 		return false
 	}
 	work := b.work

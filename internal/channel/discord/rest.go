@@ -95,6 +95,7 @@ type elsewhere struct {
 	next http.RoundTripper
 }
 
+// RoundTrip sends a request to the other address.
 func (e elsewhere) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.URL.Scheme, r.URL.Host, r.Host = e.to.Scheme, e.to.Host, ""
@@ -113,6 +114,7 @@ func dialAwake(ctx context.Context, network, address string) (net.Conn, error) {
 	return awake{c}, nil
 }
 
+// Read reads what comes in time.
 func (a awake) Read(b []byte) (int, error) {
 	if err := a.SetReadDeadline(time.Now().Add(silence)); err != nil {
 		return 0, err
