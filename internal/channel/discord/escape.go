@@ -14,7 +14,7 @@ func escaped(s string) string {
 	fresh := true // only blanks since the line began
 	for i, r := range s {
 		switch {
-		case strings.ContainsRune("\\*_~`|<>[]()@#", r),
+		case strings.ContainsRune("\\*_~`|<>[]@#", r),
 			fresh && strings.ContainsRune("-+", r),
 			r == ':' && strings.HasPrefix(s[i+1:], "//"):
 			b.WriteByte('\\')
