@@ -205,7 +205,7 @@ func (e *nightEngine) answer(r dialogue.Request) dialogue.Reply {
 			e.Push(r.Conversation, dialogue.Event{Kind: dialogue.EventOutcome, Action: id, Reply: done})
 		})
 		return says("Rolling back.", dialogue.ExpectNone, dialogue.OutcomePending)
-	case r.Text == "acknowledge":
+	case strings.HasPrefix(r.Text, "acknowledge "):
 		return e.turns(r.Conversation, "alert_ack")
 	case r.Text == "call the next one":
 		return e.turns(r.Conversation, "oncall_next")

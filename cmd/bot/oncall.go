@@ -75,7 +75,7 @@ type calls struct{ *oncall.Desk }
 // Opening is how a call that was placed begins, and goes on.
 func (c calls) Opening(ctx context.Context, ref string) (phone.Opening, bool) {
 	o, ok := c.Desk.Opening(ctx, ref)
-	return phone.Opening{Conversation: o.Conversation, Speaker: o.Speaker, Reply: o.Reply, Rest: o.Rest, Mailbox: o.Mailbox, More: o.More}, ok
+	return phone.Opening{Conversation: o.Conversation, Speaker: o.Speaker, Reply: o.Reply, Rest: o.Rest, Mailbox: o.Mailbox, Alert: o.Alert, More: o.More}, ok
 }
 
 // phoneCalls is who has calls placed; nil for nobody.

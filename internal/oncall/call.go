@@ -130,6 +130,8 @@ type Opening struct {
 	Rest string
 	// Mailbox is what is said where a machine picks up.
 	Mailbox string
+	// Alert is what the call is about, which who says “acknowledge” means.
+	Alert string
 	// More says that something is still to come that they would want to hear.
 	More bool
 }
@@ -162,6 +164,7 @@ func (d *Desk) Opening(ctx context.Context, ref string) (Opening, bool) {
 	}
 	if in.State != Over {
 		a := in.First()
+		o.Alert = a.Name
 		say, err := d.say("oncall.mailbox", map[string]string{"Person": c.Person, "Alert": a.Name, "Target": a.Target.Name})
 		if err != nil {
 			d.Log.ErrorContext(ctx, "on-call: no words for a mailbox", "err", err)

@@ -30,7 +30,7 @@ func (p *placer) Opening(_ context.Context, ref string) (phone.Opening, bool) {
 	text, ok := p.open[ref]
 	return phone.Opening{
 		Conversation: "incident:" + ref, Speaker: access.NewSpeaker("phone", anns, access.StirShaken),
-		Reply: dialogue.Reply{Speech: text, Text: text, Expect: dialogue.ExpectConfirm, Proposal: &dialogue.Proposal{ID: "p1"}}, Mailbox: "Checkout fails.",
+		Reply: dialogue.Reply{Speech: text, Text: text, Expect: dialogue.ExpectConfirm, Proposal: &dialogue.Proposal{ID: "p1"}}, Mailbox: "Checkout fails.", Rest: "It began at three. Shall I roll it back to version one?", Alert: "HighErrorRate",
 	}, ok
 }
 

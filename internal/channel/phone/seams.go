@@ -45,6 +45,8 @@ type Opening struct {
 	Rest string
 	// Mailbox is what is said where a machine picks up.
 	Mailbox string
+	// Alert is what the call is about, which who says “acknowledge” means.
+	Alert string
 	// More says that something is still to come that they would want to hear,
 	// though nothing runs: whether all is well again after a change. The call
 	// goes on as while something runs.

@@ -48,6 +48,7 @@ type exchange struct {
 	unsure       bool    // the carrier is not sure of what was said
 	machine      bool    // picked up, the carrier says
 	more         bool    // something is still to come, though nothing runs
+	alert        string  // that the call is about
 	rest         string  // what the opening left out, while it is what is answered
 }
 
@@ -150,7 +151,7 @@ func (h *Handler) placed(ctx context.Context, x exchange) ([]any, error) {
 		bye, err := h.words("moot", nil)
 		return h.hangUp(bye), err
 	}
-	x.conversation, x.speaker, x.more = o.Conversation, o.Speaker, o.More
+	x.conversation, x.speaker, x.more, x.alert = o.Conversation, o.Speaker, o.More, o.Alert
 	switch {
 	case x.leg.mailbox && x.keyed == "":
 		return h.nobody(ctx, x)
@@ -244,6 +245,9 @@ func (h *Handler) answer(ctx context.Context, x exchange) ([]any, error) {
 			return h.speak(ctx, x, dialogue.Reply{Speech: rest, Expect: x.leg.expect})
 		}
 	}
+	if x.alert != "" && acknowledges.MatchString(text) { // there is one alert that it can be
+		text = "acknowledge " + x.alert
+	}
 	return h.collect(ctx, x, h.begin(ctx, x.request(text)))
 }
 
@@ -311,7 +315,9 @@ func (x exchange) key() string {
 }
 
 var (
-	bye  = regexp.MustCompile(`(?i)^\W*((ok|okay|thanks|thank you|no|great|alright|all right)[ ,.!]+)*(good ?bye|bye|bye bye|good night|hang up|you can hang up|end the call|that(['’]s| is| will be) all|i am done|i['’]m done|we are done)\b[^a-z]*(thanks|thank you|now|for now|please|firstmate|first mate)?\W*$`)
+	bye          = regexp.MustCompile(`(?i)^\W*((ok|okay|thanks|thank you|no|great|alright|all right)[ ,.!]+)*(good ?bye|bye|bye bye|good night|hang up|you can hang up|end the call|that(['’]s| is| will be) all|i am done|i['’]m done|we are done)\b[^a-z]*(thanks|thank you|now|for now|please|firstmate|first mate)?\W*$`)
+	acknowledges = regexp.MustCompile(`(?i)^\W*(i\s+)?(ack|acknowledged?)(\s+(it|that|this|the alert))?\W*(please|thanks|thank you)?\W*$`)
+
 	more = regexp.MustCompile(`(?i)^\W*(more|tell me more|more please|and more|say more|what else)\W*$`)
 )
 
