@@ -45,6 +45,7 @@ func main() {
 	stern := flag.String("stern", "", "the stern binary: merge the logs of many pods beside it")
 	merge := flag.String("merge", "", "print the logs of a deployment's pods, NAMESPACE/NAME, as one stream; what -stern measures")
 	calls := flag.Bool("phone", false, "say commands over a telephone, and listen; no cluster")
+	fresh := flag.Bool("fresh", false, "with -phone: only the commands of somebody who had not seen the grammar")
 	verbose := flag.Bool("v", false, "with -phone: say on standard error what was misheard")
 	flag.Parse()
 	if *stern != "" || *merge != "" {
@@ -59,7 +60,7 @@ func main() {
 		return
 	}
 	if *calls {
-		if err := phone(os.Stdout, *verbose, flag.Args()); err != nil {
+		if err := phone(os.Stdout, *verbose, *fresh, flag.Args()); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

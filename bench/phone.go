@@ -19,10 +19,13 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/speech/offline"
 )
 
-// What is said on the phone, a sentence a line; and what is said beside it.
+// What is said on the phone, a sentence a line: what the grammar was written with in
+// mind, what was written by somebody who had not seen it, and what is said beside it.
 var (
 	//go:embed phone/commands.txt
 	phoneCommands string
+	//go:embed phone/fresh.txt
+	phoneFresh string
 	//go:embed phone/unrelated.txt
 	phoneUnrelated string
 )
@@ -62,10 +65,12 @@ type clip struct {
 	text, voice string
 	speed       float64
 	unrelated   bool
+	fresh       bool
 }
 
-// phone says commands over a telephone and listens: all voices, or those alone.
-func phone(w io.Writer, verbose bool, voices []string) error {
+// phone says commands over a telephone and listens: all voices, or those alone; with
+// only, the fresh ones alone.
+func phone(w io.Writer, verbose, only bool, voices []string) error {
 	c, err := intents.English()
 	if err != nil {
 		return err
@@ -97,12 +102,18 @@ func phone(w io.Writer, verbose bool, voices []string) error {
 		}
 		for _, speed := range []float64{0.9, 1, 1.15} {
 			for s := range strings.Lines(phoneCommands) {
-				clips = append(clips, clip{strings.TrimSpace(s), voice, speed, false})
+				clips = append(clips, clip{strings.TrimSpace(s), voice, speed, false, false})
+			}
+			for s := range strings.Lines(phoneFresh) {
+				clips = append(clips, clip{strings.TrimSpace(s), voice, speed, false, true})
 			}
 			for s := range strings.Lines(phoneUnrelated) {
-				clips = append(clips, clip{strings.TrimSpace(s), voice, speed, true})
+				clips = append(clips, clip{strings.TrimSpace(s), voice, speed, true, false})
 			}
 		}
+	}
+	if only {
+		clips = slices.DeleteFunc(clips, func(k clip) bool { return !k.fresh })
 	}
 	var mu sync.Mutex
 	by := map[string]*counted{}
@@ -188,6 +199,7 @@ func phone(w io.Writer, verbose bool, voices []string) error {
 	for _, s := range []string{"0.90", "1.00", "1.15"} {
 		row("speed "+s, "speed "+s)
 	}
+	row("**commands of somebody else**", "fresh")
 	row("**unrelated speech**", "unrelated")
 	fmt.Fprintf(&out, "\nOf %d clips; a clip was heard in %v on average, two at a time.\n", len(clips), (took / time.Duration(len(clips))).Round(10*time.Millisecond))
 	_, err = w.Write(out.Bytes())
@@ -195,8 +207,11 @@ func phone(w io.Writer, verbose bool, voices []string) error {
 }
 
 func keysOf(k clip) []string {
-	if k.unrelated {
+	switch {
+	case k.unrelated:
 		return []string{"unrelated"}
+	case k.fresh:
+		return []string{"fresh"}
 	}
 	return []string{"commands", "voice " + k.voice, fmt.Sprintf("speed %.2f", k.speed)}
 }

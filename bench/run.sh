@@ -81,7 +81,7 @@ part_phone() { # 70: a quarter of an hour
   make -s speech
   echo "## Commands by telephone"
   echo
-  echo "Made by \`bench/run.sh phone\` ($(date -u +%F)): 60 commands (\`bench/phone/commands.txt\`) and 15 sentences that are none, said by four voices of flite at three speeds, through a telephone's band (300 to 3400 Hz) and 8 kHz µ-law, into the offline engine, with 30 names and 4 namespaces to expect. Right: intent and slots as of the typed sentence. Asked again: the two ways to listen, by grammar and by trigram, did not mean the same, so \"did you say …?\" is asked. Wrong: it was sure, and of something else; an act among these is still read back, and agreed to or not. The grammar (\`intents/en/said.yaml\`) was written by who knew the commands, and all voices are synthetic: people will be asked again more often."
+  echo "Made by \`bench/run.sh phone\` ($(date -u +%F)): 60 commands (\`bench/phone/commands.txt\`) and 15 sentences that are none, said by four voices of flite at three speeds, through a telephone's band (300 to 3400 Hz) and 8 kHz µ-law, into the offline engine, with 30 names and 4 namespaces to expect. Right: intent and slots as of the typed sentence. Asked again: the two ways to listen, by grammar and by trigram, did not mean the same, so \"did you say …?\" is asked. Wrong: it was sure, and of something else; an act among these is still read back, and agreed to or not. The grammar (\`intents/en/said.yaml\`) was written by who knew the commands, and all voices are synthetic: people will be asked again more often: the commands of somebody else (\`bench/phone/fresh.txt\`) were written down by who had not seen it."
   echo
   go run ./bench -phone
 }

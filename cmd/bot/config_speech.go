@@ -12,6 +12,7 @@ import (
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/fault"
 	"github.com/firstmate-ops/firstmate/internal/kube"
+	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/speech"
 	"github.com/firstmate-ops/firstmate/internal/speech/offline"
 	"github.com/firstmate-ops/firstmate/internal/speech/openai"
@@ -97,10 +98,11 @@ func (c SpeechConfig) listening(catalogue *intents.Catalogue, r interface {
 	return out, nil
 }
 
-// spokenNames are the names that may be said, those of the home namespace first.
+// spokenNames are the names that may be said, those of the home namespace first, with
+// what fires.
 // Where everybody has names of their own, there are none: to be asked "did you say"
 // one would give it away.
-func spokenNames(n kube.Names, home string, own bool) speech.Hints {
+func spokenNames(n kube.Names, home string, own bool, firing ...observability.Alert) speech.Hints {
 	var h speech.Hints
 	if own {
 		return h
@@ -112,7 +114,12 @@ func spokenNames(n kube.Names, home string, own bool) speech.Hints {
 			}
 		}
 	}
-	h.Places = n.Namespaces
+	h.Places, h.Nodes = n.Namespaces, n.Nodes
+	for _, a := range firing {
+		if a.Name != "" && !slices.Contains(h.Alerts, a.Name) {
+			h.Alerts = append(h.Alerts, a.Name)
+		}
+	}
 	return h
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/kube"
+	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/speech"
 )
 
@@ -62,6 +63,13 @@ func TestConfiguredEndpointListens(t *testing.T) {
 func TestSpokenNames(t *testing.T) {
 	n := kube.Names{Namespaces: []string{"shop"}, Workloads: []kube.Ref{{Namespace: "a", Name: "agent"}, {Namespace: "shop", Name: "web"}, {Namespace: "a", Name: "web"}, {Namespace: "shop", Name: "cart"}}}
 	if got := spokenNames(n, "shop", false); strings.Join(got.Names, " ") != "web cart agent" || len(got.Places) != 1 {
+		t.Errorf("%+v", got)
+	}
+	fires := []observability.Alert{{Name: "HighErrorRate"}, {Name: "HighErrorRate"}, {}}
+	if got := spokenNames(kube.Names{Nodes: []string{"node-1"}}, "shop", false, fires...); strings.Join(got.Nodes, " ") != "node-1" || strings.Join(got.Alerts, " ") != "HighErrorRate" {
+		t.Errorf("%+v", got)
+	}
+	if got := spokenNames(n, "shop", true, fires...); len(got.Alerts) > 0 {
 		t.Errorf("%+v", got)
 	}
 	if got := spokenNames(n, "shop", true); len(got.Names)+len(got.Places) != 0 {

@@ -19,7 +19,7 @@ func (a *app) slack(c Config, log *slog.Logger) (*slack.Bot, error) {
 	parts := slack.Parts{
 		Engine: a.turns(), Books: a.store, Words: a.catalogue,
 		Hints: func(context.Context) speech.Hints {
-			return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson)
+			return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson, a.alerts.fires()...)
 		},
 		Running: func(ctx context.Context, by access.Speaker) ([]slack.Running, error) {
 			all, err := changes.Running(ctx, by)

@@ -42,7 +42,7 @@ func (a *app) web(stopping context.Context, c Config, loopback bool, log *slog.L
 	s := web.NewServer(stopping, web.Config{Token: string(c.Web.Token), AllowedHosts: c.Web.hosts()}, a.turns(), log)
 	if a.listening.ears != nil {
 		s.Listen(a.listening.ears, func(context.Context) speech.Hints {
-			return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson)
+			return spokenNames(a.fleet.AllNames(), a.fleet.Namespace(""), c.Access.ReadsAsPerson, a.alerts.fires()...)
 		})
 	}
 	if a.voice != nil {

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	studio := newStudio(*dir, *voice, out)
+	studio := newStudio(offline.Find(os.Getenv), *dir, *voice, out)
 	defer studio.close()
 	studio.names = names
 	c := carriertest.New(carriertest.Config{Account: *account, Token: *token, Pace: 1, Mouth: studio.bot(), Ear: studio.person(), Show: studio.show})
@@ -139,15 +139,15 @@ type studio struct {
 	voices map[string]*offline.Voice
 	player []string // "" where there is none
 	why    string   // it does not speak
+	stand  bool     // the voices are not those that were meant
 
 	mu  sync.Mutex
 	out io.Writer
 	n   int
 }
 
-func newStudio(dir, voice string, out io.Writer) *studio {
-	s := &studio{dir: dir, out: out, voices: map[string]*offline.Voice{}}
-	tools := offline.Find(os.Getenv)
+func newStudio(tools offline.Tools, dir, voice string, out io.Writer) *studio {
+	s := &studio{dir: dir, out: out, voices: map[string]*offline.Voice{}, stand: tools.Flite == "" && tools.Espeak != ""}
 	for role, name := range map[string]string{"bot": voice, "person": "rms"} {
 		v, err := offline.NewVoice(tools, name, "", 1)
 		if err != nil {
@@ -204,10 +204,15 @@ func (s *studio) how() string {
 	switch {
 	case len(s.voices) < 2:
 		return "VOICE=none: " + s.why + ` ("make speech" installs what speaks); what is said is shown only`
-	case s.player == nil:
-		return "VOICE=files: there is no audio player here, so what is said is written to " + s.dir
 	}
-	return "VOICE=" + s.player[0] + ": what is said is spoken, and kept in " + s.dir
+	by := ""
+	if s.stand {
+		by = ` by espeak-ng ("make speech" installs flite, which is easier to understand)`
+	}
+	if s.player == nil {
+		return "VOICE=files: there is no audio player here, so what is said is written" + by + " to " + s.dir
+	}
+	return "VOICE=" + s.player[0] + ": what is said is spoken" + by + ", and kept in " + s.dir
 }
 
 func (s *studio) show(line string) {

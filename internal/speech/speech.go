@@ -33,6 +33,9 @@ type Hints struct {
 	Names []string
 	// Places are the namespaces that may be said, the likeliest first.
 	Places []string
+	// Nodes and Alerts are those that may be said: nodes of the cluster, and what
+	// fires.
+	Nodes, Alerts []string
 	// Question says that an answer is waited for, so that "yes", a number or a
 	// name alone is likely.
 	Question bool

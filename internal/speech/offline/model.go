@@ -16,6 +16,8 @@ import (
 type vocabulary struct {
 	names  [][]string // of workloads
 	places [][]string // namespaces
+	nodes  [][]string
+	alerts [][]string
 }
 
 // said are the ways to say a value of a type; none where it cannot be heard.
@@ -25,6 +27,10 @@ func (v vocabulary) said(typ string) [][]string {
 		return v.names
 	case "namespace":
 		return v.places
+	case "node":
+		return v.nodes
+	case "alert":
+		return v.alerts
 	case "int", "less", "number":
 		return counts()
 	case "percent", "percent_up", "percent_down", "percent_of":

@@ -34,6 +34,26 @@ func (n *network) says(words []string, at int) bool {
 	return false
 }
 
+// TestNodesAndAlertsAreNames: they are said where a command is about one, and not
+// where there are none.
+func TestNodesAndAlertsAreNames(t *testing.T) {
+	g := &intents.Grammar{Nodes: []intents.GrammarNode{
+		{Arcs: []intents.GrammarArc{{Word: "drain", To: 1}, {Word: "acknowledge", To: 2}}},
+		{Arcs: []intents.GrammarArc{{Type: "node", To: 3}}},
+		{Arcs: []intents.GrammarArc{{Type: "alert", To: 3}}},
+		{End: true},
+	}}
+	n := expand(g, vocabulary{names: [][]string{{"web"}}, nodes: saidName("node-1"), alerts: saidName(apart("HighErrorRate"))})
+	for text, want := range map[string]bool{"drain node one": true, "acknowledge high error rate": true, "drain web": false, "drain high error rate": false, "acknowledge node one": false} {
+		if got := n.says(strings.Fields(text), 0); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+	if n := expand(g, vocabulary{}); n.says([]string{"drain", "node", "one"}, 0) {
+		t.Error("a node is said that is not there")
+	}
+}
+
 func TestNetwork(t *testing.T) {
 	n := expand(small(), vocabulary{names: [][]string{{"web"}, {"web", "admin"}, {"payments", "api"}}})
 	for text, want := range map[string]bool{

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/speech"
@@ -72,7 +73,8 @@ func NewRecognizer(t Tools, c *intents.Catalogue, r reader, log *slog.Logger) (*
 	return &Recognizer{
 		tools: t, reader: r, dir: dir, log: log, models: map[string]*model{},
 		grammar: func(question bool) *intents.Grammar {
-			v := vocabulary{names: [][]string{{"x"}}, places: [][]string{{"x"}}}
+			x := [][]string{{"x"}}
+			v := vocabulary{names: x, places: x, nodes: x, alerts: x}
 			return c.Grammar(v.hears, question)
 		},
 	}, nil
@@ -179,11 +181,17 @@ func (r *Recognizer) listen(ctx context.Context, m *model, dir, name string, arg
 // model gives the model of the names that may be said, and makes it where it is
 // not there yet.
 func (r *Recognizer) model(ctx context.Context, h speech.Hints) (*model, error) {
-	names := slices.Clone(h.Names[:min(len(h.Names), maxNames)])
-	slices.Sort(names)
-	places := slices.Clone(h.Places[:min(len(h.Places), maxNames/2)])
-	slices.Sort(places)
-	key := strconv.FormatBool(h.Question) + "\x01" + strings.Join(names, "\x00") + "\x01" + strings.Join(places, "\x00")
+	few := func(all []string, most int) []string {
+		all = slices.Clone(all[:min(len(all), most)])
+		slices.Sort(all)
+		return all
+	}
+	h.Names, h.Places = few(h.Names, maxNames), few(h.Places, maxNames/2)
+	h.Nodes, h.Alerts = few(h.Nodes, maxNames/2), few(h.Alerts, maxNames/2)
+	key := strconv.FormatBool(h.Question)
+	for _, all := range [][]string{h.Names, h.Places, h.Nodes, h.Alerts} {
+		key += "\x01" + strings.Join(all, "\x00")
+	}
 	r.mu.Lock()
 	m := r.models[key]
 	if m == nil {
@@ -200,7 +208,7 @@ func (r *Recognizer) model(ctx context.Context, h speech.Hints) (*model, error) 
 		delete(r.models, old)
 	}
 	r.mu.Unlock()
-	m.once.Do(func() { m.err = r.make(context.WithoutCancel(ctx), m, names, places, h.Question) })
+	m.once.Do(func() { m.err = r.make(context.WithoutCancel(ctx), m, h) })
 	if m.err != nil {
 		r.mu.Lock()
 		if r.models[key] == m { // so that the next one may fare better
@@ -212,20 +220,28 @@ func (r *Recognizer) model(ctx context.Context, h speech.Hints) (*model, error) 
 	return m, m.err
 }
 
-// make makes a model.
-func (r *Recognizer) make(ctx context.Context, m *model, names, places []string, question bool) error {
+// make makes a model of what may be said.
+func (r *Recognizer) make(ctx context.Context, m *model, h speech.Hints) error {
 	v := vocabulary{}
 	var d intents.InventoryData
-	for _, n := range names {
+	for _, n := range h.Names {
 		v.names = append(v.names, saidName(n)...)
 		d.Workloads = append(d.Workloads, intents.Workload{Name: n, Kind: "Deployment"})
 	}
-	for _, n := range places {
+	for _, n := range h.Places {
 		v.places = append(v.places, saidName(n)...)
 		d.Namespaces = append(d.Namespaces, n)
 	}
+	for _, n := range h.Nodes {
+		v.nodes = append(v.nodes, saidName(n)...)
+		d.Nodes = append(d.Nodes, n)
+	}
+	for _, n := range h.Alerts {
+		v.alerts = append(v.alerts, saidName(apart(n))...)
+		d.Alerts = append(d.Alerts, n)
+	}
 	m.inventory = intents.NewInventory(d)
-	n := expand(r.grammar(question), v)
+	n := expand(r.grammar(h.Question), v)
 	words := n.words()
 	l, err := readLexicon(r.tools, words)
 	if err != nil {
@@ -259,7 +275,7 @@ func (r *Recognizer) make(ctx context.Context, m *model, names, places []string,
 	for _, a := range n.arcs {
 		arcs += len(a)
 	}
-	r.log.Debug("made what may be said", "names", len(names), "nodes", len(n.arcs), "arcs", arcs, "words", len(words), "mute", mute)
+	r.log.Debug("made what may be said", "names", len(h.Names), "nodes", len(n.arcs), "arcs", arcs, "words", len(words), "mute", mute)
 	m.dir = dir
 	return nil
 }
@@ -273,6 +289,20 @@ func (n *network) forget(mute []string) {
 	for i := range n.arcs {
 		n.arcs[i] = slices.DeleteFunc(n.arcs[i], func(a arc) bool { return gone[a.word] })
 	}
+}
+
+// apart writes the words of a name apart that capitals tell apart: HighErrorRate.
+func apart(name string) string {
+	var b strings.Builder
+	small := false
+	for _, r := range name {
+		if small && unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		small = unicode.IsLower(r) || unicode.IsDigit(r)
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // saidName are the ways to say a name: in words as it is written, and short forms

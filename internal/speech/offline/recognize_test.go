@@ -35,8 +35,8 @@ func TestHearsOnTheTelephone(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	h := speech.Hints{Names: []string{"checkout", "payments-api", "inventory", "kowalski-gw"}, Places: []string{"shop", "staging"}}
-	inv := intents.NewInventory(intents.InventoryData{Namespaces: h.Places, Workloads: []intents.Workload{{Name: "checkout", Kind: "Deployment"}, {Name: "payments-api", Kind: "Deployment"}, {Name: "inventory", Kind: "Deployment"}, {Name: "kowalski-gw", Kind: "Deployment"}}})
+	h := speech.Hints{Names: []string{"checkout", "payments-api", "inventory", "kowalski-gw"}, Places: []string{"shop", "staging"}, Nodes: []string{"node-1", "node-2"}, Alerts: []string{"HighErrorRate", "DiskFull"}}
+	inv := intents.NewInventory(intents.InventoryData{Namespaces: h.Places, Nodes: h.Nodes, Alerts: h.Alerts, Workloads: []intents.Workload{{Name: "checkout", Kind: "Deployment"}, {Name: "payments-api", Kind: "Deployment"}, {Name: "inventory", Kind: "Deployment"}, {Name: "kowalski-gw", Kind: "Deployment"}}})
 	hear := func(voice, text string) speech.Heard {
 		t.Helper()
 		v, err := offline.NewVoice(ts, voice, "", 1)
@@ -58,6 +58,7 @@ func TestHearsOnTheTelephone(t *testing.T) {
 		for _, text := range []string{
 			"scale checkout to ten replicas", "roll back payments api", "restart inventory", "go ahead", "why is checkout failing",
 			"who is on call", "call the next one", "why do you think so", "who is affected by it", "mute all alerts for ten minutes",
+			"cordon node one", "drain node two", "acknowledge high error rate", "silence disk full for two hours", "goodbye", "good night",
 		} {
 			said++
 			got := hear(voice, text)

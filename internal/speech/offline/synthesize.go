@@ -14,7 +14,8 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/speech"
 )
 
-// Voice speaks: English by flite, other languages by espeak-ng.
+// Voice speaks: English by flite, other languages by espeak-ng, and English too where
+// flite is not there.
 type Voice struct {
 	tools Tools
 	name  string
@@ -45,7 +46,23 @@ func NewVoice(t Tools, name, lang string, speed float64) (*Voice, error) {
 	if speed <= 0 {
 		speed = 1
 	}
-	return &Voice{t, name, min(max(speed, 0.5), 2), strings.ToLower(lang)}, nil
+	v := &Voice{t, name, min(max(speed, 0.5), 2), strings.ToLower(lang)}
+	if !v.english() && t.Espeak == "" {
+		return nil, fmt.Errorf("not installed: espeak-ng")
+	}
+	return v, nil
+}
+
+func (v *Voice) english() bool {
+	return v.lang == "" || v.lang == "en" || strings.HasPrefix(v.lang, "en-")
+}
+
+// stand is who of espeak-ng stands in for a voice of flite.
+func (v *Voice) stand() string {
+	if v.name == "slt" {
+		return "en-us+f3"
+	}
+	return "en-us+m3"
 }
 
 // maxText is how much is said at once, in bytes.
@@ -77,10 +94,14 @@ func (v *Voice) say(ctx context.Context, text string) (speech.PCM, error) {
 	if err := os.WriteFile(in, []byte(text+"\n"), 0o600); err != nil {
 		return speech.PCM{}, err
 	}
-	if v.lang == "" || v.lang == "en" || strings.HasPrefix(v.lang, "en-") {
+	lang := v.lang
+	if v.english() {
+		lang = v.stand()
+	}
+	if v.english() && v.tools.Flite != "" {
 		_, err = v.tools.run(ctx, v.tools.Flite, []string{"-voice", v.name, "--setf", "duration_stretch=" + strconv.FormatFloat(1/v.speed, 'f', 3, 64), "-f", in, "-o", out}, nil)
 	} else {
-		_, err = v.tools.run(ctx, v.tools.Espeak, []string{"-v", v.lang, "-s", strconv.Itoa(int(160 * v.speed)), "-f", in, "-w", out}, nil)
+		_, err = v.tools.run(ctx, v.tools.Espeak, []string{"-v", lang, "-s", strconv.Itoa(int(160 * v.speed)), "-f", in, "-w", out}, nil)
 	}
 	if err != nil {
 		return speech.PCM{}, err

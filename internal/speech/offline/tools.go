@@ -93,9 +93,12 @@ func (t Tools) Hears() (bool, []string) {
 	return t.lack(map[string]string{"pocketsphinx": t.Sphinx, "pocketsphinx-en-us": t.Model, "espeak-ng": t.Espeak})
 }
 
-// Speaks reports whether what a voice needs is there, and what is to be installed
-// otherwise.
+// Speaks reports whether what an English voice needs is there, and what is to be
+// installed otherwise. Without flite espeak-ng speaks English too, less well.
 func (t Tools) Speaks() (bool, []string) {
+	if t.Flite != "" || t.Espeak != "" {
+		return true, nil
+	}
 	return t.lack(map[string]string{"flite": t.Flite, "espeak-ng": t.Espeak})
 }
 
