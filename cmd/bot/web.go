@@ -74,6 +74,7 @@ func (a *app) console() web.Parts {
 		History: webHistory{a.history, a.store},
 		Changes: webChanges{a, heard},
 		Alerts:  webAlerts{a},
+		Names:   webNames{a},
 	}
 }
 

@@ -56,6 +56,7 @@ type Parts struct {
 	History History
 	Changes Changes
 	Alerts  Alerts
+	Names   Names
 }
 
 // Conversation is one of somebody's.
@@ -125,6 +126,9 @@ func (s *Server) consoleRoutes(mux *http.ServeMux) {
 	if s.parts.Changes != nil {
 		mux.Handle("GET "+runningPath, s.turns.Handle(s.as(s.running), s.api...))
 		mux.Handle("GET "+approvalsPath, s.turns.Handle(s.as(s.approvals), s.api...))
+	}
+	if s.parts.Names != nil {
+		mux.Handle("GET "+namesPath, s.turns.Handle(s.as(s.names), s.api...))
 	}
 	if s.parts.Alerts != nil {
 		mux.Handle("GET "+alertsPath, s.turns.Handle(s.as(s.alerts), s.api...))

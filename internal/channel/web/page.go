@@ -18,6 +18,7 @@ var pages = map[string]page{
 	"/icon.svg":   {"static/icon.svg", "image/svg+xml"},
 	"/base.css":   {"static/base.css", "text/css; charset=utf-8"},
 	"/parts.css":  {"static/parts.css", "text/css; charset=utf-8"},
+	"/account.js": {"static/account.js", "text/javascript; charset=utf-8"},
 	"/api.js":     {"static/api.js", "text/javascript; charset=utf-8"},
 	"/blocks.js":  {"static/blocks.js", "text/javascript; charset=utf-8"},
 	"/card.js":    {"static/card.js", "text/javascript; charset=utf-8"},

@@ -160,6 +160,9 @@ export class Log {
       case "approval":
         add("no", "", id ? { deny: id } : {}, "Withdraw");
         break;
+      case "pin":
+        add("no", "", id ? { deny: id } : {}, "Cancel");
+        break;
       case "none": case "": case undefined:
         if (r.outcome === "done" && r.proposal) add("undo", "", {});
         if (r.intent === "diagnose" && !r.fault) add("why do you think so?", "", {});

@@ -1,6 +1,7 @@
 // The console: puts its parts together.
 
-import { Failure, get, token, turn, unauthorised } from "./api.js";
+import { Failure, token, turn, unauthorised } from "./api.js";
+import { Account } from "./account.js";
 import { $, announce, button, finePointer, refreshAges } from "./dom.js";
 import { History } from "./history.js";
 import { composer, Drawers, keys } from "./keys.js";
@@ -8,10 +9,9 @@ import { Log } from "./log.js";
 import { newKey, Outbox } from "./outbox.js";
 import { Panels } from "./panels.js";
 import { follow } from "./stream.js";
-import { Recorder, Speaker } from "./voice.js";
+import { holding, Recorder, Speaker } from "./voice.js";
 
 const input = $("text"), secret = $("secret");
-let me = {};
 let stream = null; // what is listened to
 let shown = ""; // the conversation on the page
 const mine = new Map(); // key of what was said → how it is shown
@@ -23,6 +23,7 @@ const history = new History((id) => {
   drawers.close();
   open(id);
 });
+const account = new Account();
 const panels = new Panels({
   ask: (text) => {
     drawers.close();
@@ -99,11 +100,11 @@ function answered(r) {
 
 // expect makes the input fit what is asked: a PIN is not shown, nor kept.
 function expect(what) {
-  const pin = what === "pin";
+  const pin = what === "pin", there = document.activeElement === secret;
   secret.hidden = !pin;
   input.hidden = pin;
   if (pin) secret.focus();
-  else if (document.activeElement === secret) input.focus();
+  else if (there) input.focus();
 }
 
 function send() {
@@ -130,9 +131,11 @@ async function open(id) {
     const told = await history.said(id);
     if (shown !== id) return; // another was chosen meanwhile
     for (const t of told?.turns || []) replay(t);
+    expect(told?.turns.at(-1)?.reply.expect);
     if (told?.after) position = String(told.after);
   } catch (e) {
     if (e instanceof Failure && e.away) return away(id);
+    if (e.status === 403) return open(history.fresh()); // that of who was here before
     announce(e.message);
   }
   empty(!$("log").childElementCount);
@@ -173,7 +176,7 @@ function state(now, why = "") {
   const was = document.body.dataset.server;
   if (was === now) return;
   document.body.dataset.server = now;
-  $("status").textContent = { here: "Connected", away: "Reconnecting", stranger: "Not signed in", refused: "Not connected" }[now];
+  $("status").textContent = { here: "Connected", away: "Reconnecting", stranger: "Not logged in", refused: "Not connected" }[now];
   const words = { away: "firstmate is away. What you say is kept, and sent when it is back.", refused: why }[now] || "";
   $("notice").textContent = words;
   $("notice").hidden = !words;
@@ -208,59 +211,9 @@ function talk(on) {
   else recorder.stop();
 }
 
-function talkButton() {
-  const b = $("talk");
-  let held = false;
-  b.addEventListener("pointerdown", (e) => {
-    if (e.button) return;
-    e.preventDefault(); // no selection, no menu of a long press
-    b.setPointerCapture(e.pointerId);
-    held = true;
-    talk(true);
-  });
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
-    b.addEventListener(end, () => {
-      if (held) talk(false);
-      held = false;
-    });
-  }
-  b.addEventListener("contextmenu", (e) => e.preventDefault());
-  b.addEventListener("keydown", (e) => {
-    if (e.key !== " " && e.key !== "Enter") return;
-    e.preventDefault();
-    if (!e.repeat) talk(true);
-  });
-  b.addEventListener("keyup", (e) => (e.key === " " || e.key === "Enter") && talk(false));
-  // What helps people press buttons sends a click alone: then one begins and one ends.
-  b.addEventListener("click", (e) => e.detail === 0 && !e.pointerType && talk(!recorder.active));
-}
-
-// ---- who this is
-
-async function who() {
-  try {
-    me = await get("/api/v1/me");
-  } catch (e) {
-    if (!(e instanceof Failure) || e.status !== 404) throw e;
-    me = { listens: true };
-  }
-  if (me.name === "") throw new Failure(401, "");
-  const name = me.person || me.name;
-  $("who").textContent = name ? (me.may_write === false ? `${name} · read only` : name) : "";
-  $("talk").hidden = !(me.listens && Recorder.possible());
-  $("aloud").hidden = !me.speaks;
-  $("logout").hidden = !me.logout;
-  const examples = me.examples?.length ? me.examples : ["how is everything?", "what fires?", "what changed today?", "what can I say?"];
-  $("examples").replaceChildren(...examples.map((text) => button("example", text, () => say(text))));
-}
-
-function signIn() {
+function stranger() {
   state("stranger");
-  $("sign-in").hidden = false;
-  $("by-login").hidden = !me.login;
-  $("by-token").hidden = me.token === false;
-  if (me.login) $("by-login").href = me.login;
-  $("token").focus();
+  account.signIn();
 }
 
 function empty(on) {
@@ -284,13 +237,12 @@ const memory = composer(input, { send, talk, canTalk: () => !$("talk").hidden })
 
 async function start() {
   try {
-    await who();
+    await account.load();
   } catch (e) {
-    if (e.status === 401) return signIn();
+    if (e.status === 401) return stranger();
     state("away");
     return void setTimeout(start, 2000);
   }
-  $("sign-in").hidden = true;
   const kept = Outbox.kept();
   await open(history.current);
   for (const item of kept) {
@@ -298,6 +250,12 @@ async function start() {
     outbox.push(item);
   }
   panels.refresh();
+  account.examples((text) => {
+    // What would change something is only put into the input.
+    if (!text.startsWith("scale")) return say(text);
+    input.value = text;
+    input.focus();
+  });
 }
 
 // ---- what the page's own buttons do
@@ -334,8 +292,8 @@ $("sign-in").addEventListener("submit", (e) => {
   $("token").value = "";
   start();
 });
-unauthorised.addEventListener("unauthorised", signIn);
-talkButton();
+unauthorised.addEventListener("unauthorised", stranger);
+holding($("talk"), talk, () => recorder.active);
 keys(drawers, {
   escape: () => {
     if (recorder.active) {

@@ -170,3 +170,30 @@ export class Speaker {
     });
   }
 }
+
+// holding has a button talk for as long as it is held: by a pointer, or a key.
+export function holding(b, talk, active) {
+  let held = false;
+  b.addEventListener("pointerdown", (e) => {
+    if (e.button) return;
+    e.preventDefault(); // no selection, no menu of a long press
+    b.setPointerCapture(e.pointerId);
+    held = true;
+    talk(true);
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+    b.addEventListener(end, () => {
+      if (held) talk(false);
+      held = false;
+    });
+  }
+  b.addEventListener("contextmenu", (e) => e.preventDefault());
+  b.addEventListener("keydown", (e) => {
+    if (e.key !== " " && e.key !== "Enter") return;
+    e.preventDefault();
+    if (!e.repeat) talk(true);
+  });
+  b.addEventListener("keyup", (e) => (e.key === " " || e.key === "Enter") && talk(false));
+  // What helps people press buttons sends a click alone: then one begins and one ends.
+  b.addEventListener("click", (e) => e.detail === 0 && !e.pointerType && talk(!active()));
+}
