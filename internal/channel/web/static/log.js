@@ -14,6 +14,16 @@ export class Log {
     this.root = root;
     this.scroller = scroller;
     this.say = say;
+    // Who reads the newest goes on reading it when the room changes, as when a
+    // phone shows its keyboard.
+    this.atEnd = true;
+    scroller.addEventListener("scroll", () => (this.atEnd = this.#near(160)), { passive: true });
+    new ResizeObserver(() => this.atEnd && this.toEnd()).observe(scroller);
+  }
+
+  #near(room) {
+    const s = this.scroller;
+    return s.scrollHeight - s.scrollTop - s.clientHeight < room;
   }
 
   clear() {
@@ -22,8 +32,7 @@ export class Log {
   }
 
   #add(e) {
-    const s = this.scroller;
-    const atEnd = s.scrollHeight - s.scrollTop - s.clientHeight < 160;
+    const atEnd = this.#near(160);
     // The sign that an answer is on its way stays the last.
     if (this.pending?.isConnected && e !== this.pending) this.pending.before(e);
     else this.root.append(e);
@@ -97,23 +106,17 @@ export class Log {
 
   progress(action, r) {
     const known = this.#cards.has(action);
-    const card = this.#card(action, r.proposal, new Date());
-    card.progress(r.text || r.speech);
+    const atEnd = this.#near(160);
+    this.#card(action, r.proposal, new Date()).progress(r.text || r.speech);
     if (!known) announce(r.speech || r.text);
-    else this.#follow(card);
-  }
-
-  #follow(card) {
-    if (card.root === this.root.lastElementChild) {
-      const s = this.scroller;
-      if (s.scrollHeight - s.scrollTop - s.clientHeight < 200) this.toEnd();
-    }
+    else if (atEnd) this.toEnd();
   }
 
   // outcome ends a change: in its card, and where that is far up by now, below too.
   outcome(action, r, { at = new Date(), old = false } = {}) {
     if (r.expect && r.expect !== "none") this.closeQuestions();
     const card = this.#cards.get(action);
+    const atEnd = this.#near(160);
     if (card && !card.ended) {
       const last = card.root === this.root.lastElementChild || card.root === this.pending?.previousElementSibling;
       if (last) card.end(r, this.#answers(r), at);
@@ -121,7 +124,7 @@ export class Log {
         card.end({ ...r, blocks: [] }, null, at);
         this.#add(this.#message(r, at));
       }
-      this.#follow(card);
+      if (atEnd && last) this.show(card.root);
     } else if (!card) this.#add(this.#message(r, at));
     if (!old) announce(r.speech || r.text);
   }
@@ -173,6 +176,7 @@ export class Log {
     }
     if (!box.childElementCount) return null;
     box.setAttribute("role", "group");
+    box.classList.toggle("question", !["none", "", undefined].includes(r.expect));
     if (!box.hasAttribute("aria-label")) box.setAttribute("aria-label", "What next");
     return box;
   }
