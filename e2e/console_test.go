@@ -206,8 +206,8 @@ func (c *console) typed(t *testing.T) {
 
 	// It is all there again after a reload, once.
 	before := c.text(t, `[...document.querySelectorAll(".turn .said, .card-now")].map((e) => e.textContent).join("|")`)
-	c.must(t, c.sits.Eval("location.reload()", nil))
-	c.waits(t, `document.body.dataset.server === "here" && document.querySelector(".card")`)
+	c.must(t, c.sits.Eval("window.before = true; location.reload()", nil))
+	c.waits(t, `!window.before && document.body?.dataset.server === "here" && document.querySelector(".card")`)
 	if after := c.text(t, `[...document.querySelectorAll(".turn .said, .card-now")].map((e) => e.textContent).join("|")`); after != before {
 		t.Errorf("before the reload: %s\nafter it: %s", before, after)
 	}

@@ -2,7 +2,7 @@
 // Chromium, of a bot that `make demo` started:
 //
 //	make demo ARGS="--headless --fault bad-release-latency --fault-ago 10m"
-//	FIRSTMATE_URL=http://127.0.0.1:… go run ./docs/screenshots docs/images
+//	FIRSTMATE_URL=http://127.0.0.1:… go run ./docs/screenshots docs/images [SCENE …]
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/e2e/browser"
@@ -62,8 +63,8 @@ func main() {
 }
 
 func run(ctx context.Context, url string, args []string) error {
-	if url == "" || len(args) != 1 {
-		return errors.New("set FIRSTMATE_URL and name the folder to write to")
+	if url == "" || len(args) == 0 {
+		return errors.New("set FIRSTMATE_URL and name the folder to write to, and the scenes if not all")
 	}
 	program := browser.Find()
 	if program == "" {
@@ -78,6 +79,9 @@ func run(ctx context.Context, url string, args []string) error {
 		return errors.Join(err, os.RemoveAll(profile))
 	}
 	for _, s := range scenes() {
+		if len(args) > 1 && !slices.Contains(args[1:], s.name) {
+			continue
+		}
 		if err = s.play(b, url, args[0]); err != nil {
 			err = fmt.Errorf("%s: %w", s.name, err)
 			break
@@ -119,7 +123,8 @@ func (s scene) play(b *browser.Browser, url, folder string) error {
 		if err := p.Settled(); err != nil {
 			return err
 		}
-		if err := p.Shot(filepath.Join(folder, "console-"+s.name+"-"+name+".png")); err != nil {
+		file := filepath.Join(folder, "console-"+s.name+"-"+name+".png")
+		if err := errors.Join(p.Shot(file), compact(file)); err != nil {
 			return err
 		}
 	}
