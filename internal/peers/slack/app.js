@@ -11,8 +11,14 @@ const log = (...words) => process.stderr.write(words.join(' ') + '\n');
 const logger = { debug() {}, info: log, warn: log, error: log, setLevel() {}, getLevel: () => LogLevel.INFO, setName() {} };
 
 const receiver = env.MODE === 'socket'
-  ? new SocketModeReceiver({ appToken: env.SLACK_APP_TOKEN, clientPingTimeout: 1500, installerOptions: { clientOptions }, logger })
+  ? new SocketModeReceiver({ appToken: env.SLACK_APP_TOKEN, clientPingTimeout: 20000, installerOptions: { clientOptions }, logger })
   : new HTTPReceiver({ signingSecret: env.SLACK_SIGNING_SECRET, endpoints: ['/events', '/commands', '/interactions'], logger });
+if (env.MODE === 'socket') {
+  // The library waits as long before it connects again as for a pong. A busy machine
+  // is to have time for the one, and a test none to lose on the other.
+  receiver.client.on('authenticated', () => { receiver.client.clientPingTimeoutMS = 20000; });
+  receiver.client.on('connected', () => { receiver.client.clientPingTimeoutMS = 300; });
+}
 const app = new App({ token: env.SLACK_BOT_TOKEN, receiver, clientOptions, logger });
 
 const go = (text) => [

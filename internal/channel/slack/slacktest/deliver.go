@@ -128,7 +128,7 @@ func (s *Server) carry(d *delivery, try func(attempt int, reason string) (answer
 	if d.again {
 		reason = "timeout"
 	}
-	for attempt := 0; ; attempt++ {
+	for attempt, again := 0, 0; ; attempt++ {
 		answer, failed := try(attempt, reason)
 		if attempt == 0 {
 			first()
@@ -140,10 +140,14 @@ func (s *Server) carry(d *delivery, try func(attempt int, reason string) (answer
 			}
 			return
 		}
-		if d.kind != "events_api" || attempt >= len(retries) || failed == "no_retry" {
+		if failed == "connection_closed" && d.kind == "events_api" {
+			continue // nobody was late: the next connection gets it
+		}
+		if d.kind != "events_api" || again >= len(retries) || failed == "no_retry" {
 			break
 		}
-		if wait := retries[attempt]; wait > 0 {
+		wait := retries[again]
+		if again++; wait > 0 {
 			due, stop := s.clock.after(wait)
 			select {
 			case <-due:

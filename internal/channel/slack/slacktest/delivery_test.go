@@ -91,6 +91,9 @@ func (c *client) next() envelope {
 	return envelope{}
 }
 
+// hurried gives an app the time that Slack gives it.
+func hurried(c *slacktest.Config) { c.AckLimit = 3 * time.Second }
+
 // pass lets the time pass until what is due within these bounds.
 func pass(t *testing.T, s *slacktest.Server, least, most time.Duration) {
 	t.Helper()
@@ -117,7 +120,7 @@ func event(e envelope) object {
 }
 
 func TestAnEventComesAgainUntilItIsAcknowledged(t *testing.T) {
-	s := slacktest.New(t)
+	s := slacktest.New(t, hurried)
 	c := dial(t, s)
 	s.Say(slacktest.Alice, s.DM(slacktest.Alice), "", "hello")
 	var all []envelope
@@ -314,7 +317,7 @@ func TestWhomATextPings(t *testing.T) {
 }
 
 func TestAResponseURLIsGoodForFiveAnswersInHalfAnHour(t *testing.T) {
-	s := slacktest.New(t)
+	s := slacktest.New(t, hurried)
 	c := dial(t, s)
 	ask := func() string {
 		s.Command(slacktest.Alice, slacktest.General, "mate", nil)
@@ -384,7 +387,7 @@ func TestOverHTTPItComesAgainToo(t *testing.T) {
 		}
 	}))
 	defer app.Close()
-	s := slacktest.New(t, func(c *slacktest.Config) {
+	s := slacktest.New(t, hurried, func(c *slacktest.Config) {
 		c.EventsURL, c.CommandsURL, c.InteractionsURL = app.URL, app.URL, app.URL
 	})
 	defer close(over)

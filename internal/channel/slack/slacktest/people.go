@@ -76,7 +76,7 @@ type trigger struct {
 // trigger makes one. The server is locked.
 func (s *Server) trigger(user string) string {
 	id := fmt.Sprintf("%d.%d.%s", s.clock.now().UnixNano(), len(s.triggers), strings.ToLower(secret()))
-	s.triggers[id] = &trigger{user: user, expires: s.clock.now().Add(3 * time.Second)}
+	s.triggers[id] = &trigger{user: user, expires: s.clock.now().Add(s.cfg.AckLimit)}
 	return id
 }
 

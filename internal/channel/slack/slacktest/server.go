@@ -45,7 +45,9 @@ type Config struct {
 	// Where events, slash commands and interactions are posted. All empty is Socket Mode.
 	EventsURL, CommandsURL, InteractionsURL string
 
-	// AckLimit is how long a delivery may stay without an answer: 3 s.
+	// AckLimit is how long a delivery may stay without an answer, and how long a
+	// trigger is good for. At Slack that is 3 s; New makes it 15 s, because an app on
+	// a loaded machine is not late. A test of lateness sets it and uses Advance.
 	AckLimit time.Duration
 	// Retries is when an event that was not taken comes again: at once, after a
 	// minute and after five.
@@ -119,7 +121,7 @@ type channel struct {
 // New starts a fake Slack that ends with the test.
 func New(t testing.TB, change ...func(*Config)) *Server {
 	t.Helper()
-	cfg := Config{Fail: t.Errorf}
+	cfg := Config{Fail: t.Errorf, AckLimit: 15 * time.Second}
 	for _, c := range change {
 		c(&cfg)
 	}
