@@ -94,6 +94,19 @@ part_call() { # 80: three minutes
   (cd sandbox && go run ./demo --story=3am) | sed -n 's/^ *\(.* s later\|from the ring.*\)$/- \1/p'
 }
 
+part_llm() { # 90
+  echo "## The language model"
+  echo
+  echo "Made by \`go test ./internal/llm -run xxx -bench .\`, with a model on loopback that takes no time: only what firstmate adds. How often a"
+  echo "model is right was not measured: there was none here to measure with."
+  echo
+  echo "| what | measured | budget | |"
+  echo "|---|---|---|---|"
+  go test ./internal/llm -run xxx -bench . -benchtime 2s |
+    awk '/^BenchmarkUnderstand/ {printf "| a sentence for the fall-back: masked, asked, read, held to the catalogue | %.2f ms |  |  |\n", $3/1e6}
+         /^BenchmarkCheck/ {printf "| a wording, checked | %.2f ms |  |  |\n", $3/1e6}'
+}
+
 parts() { sed -n 's/^part_\([a-z]*\)() { # \([0-9]*\).*/\2-\1/p' "$0"; }
 
 for p in $(parts); do
