@@ -98,7 +98,7 @@ func startBot(t *testing.T, s *Server, env ...string) *bot {
 // until waits until what the bot has told is as wanted.
 func (b *bot) until(otherwise string, so func([]told) bool) {
 	b.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		b.mu.Lock()
 		all := slices.Clone(b.all)
@@ -145,9 +145,9 @@ func (b *bot) count(event string, want int) {
 // TestDiscordJS has a bot on discord.js live here for a while: it does what a
 // bot does, and finds all as it is at Discord.
 func TestDiscordJS(t *testing.T) {
-	s := New(t)
+	s := New(t, Patience(time.Minute)) // Node may be slow
 	b := startBot(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	seen := func(channel, thread string, so func([]Message) bool) []Message {
 		t.Helper()

@@ -54,8 +54,8 @@ func endpoint(t *testing.T, s *Server, careless bool, answer func(http.ResponseW
 
 // TestOverHTTP delivers interactions by signed POST, and takes the answers there.
 func TestOverHTTP(t *testing.T) {
-	s := New(t, Patience(300*time.Millisecond))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	s := New(t, Patience(time.Minute))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := s.UseEndpoint(ctx, endpoint(t, s, true, nil)); err == nil {
 		t.Error("who takes wrong signatures is taken")
@@ -115,10 +115,23 @@ func TestOverHTTP(t *testing.T) {
 		}
 		<-heard
 	}
-	if _, err := s.Answered(ctx, s.Command("alice", "ops", "list", nil)); err == nil || !strings.Contains(err.Error(), "deadline") {
+}
+
+// TestWhoDoesNotAnswer: after the time that an interaction has, it failed.
+func TestWhoDoesNotAnswer(t *testing.T) {
+	s := New(t, Patience(50*time.Millisecond))
+	stop := make(chan struct{})
+	address := endpoint(t, s, false, func(http.ResponseWriter, map[string]any) { <-stop })
+	t.Cleanup(func() { close(stop) })
+	s.endpoint = address
+	if got := ask(t, s, "PUT", "/applications/"+s.Bot()+"/commands", l{m{"name": "list", "description": "lists"}}); got.status != 200 {
+		t.Fatal(got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := s.Answered(ctx, s.Command("alice", "ops", "list", nil)); err == nil || !strings.Contains(err.Error(), "deadline") || ctx.Err() != nil {
 		t.Errorf("without an answer: %v", err)
 	}
-	answers <- "{}" // lets the endpoint go on
 }
 
 // TestTheSignatureIsDiscords has Discord's own library look at what is sent.
