@@ -72,7 +72,8 @@ type Bot struct {
 	lanes   map[string]*lane
 	seen    map[string]time.Time // what is done once, with when it was
 	swept   time.Time
-	held    time.Time // until then, what comes is put in order first
+	calm    time.Duration // settle, but for tests
+	held    time.Time     // until then, what comes is put in order first
 }
 
 // identity is who the bot is, as Slack says.
@@ -96,7 +97,7 @@ func New(cfg Config, parts Parts, log *slog.Logger) (*Bot, error) {
 		return nil, err
 	}
 	b := &Bot{
-		cfg: cfg, parts: parts, log: log, api: newAPI(cfg, log), painter: chart.NewPainter(),
+		cfg: cfg, parts: parts, log: log, api: newAPI(cfg, log), painter: chart.NewPainter(), calm: settle,
 		members: map[string]member{}, dms: map[string]string{}, talkers: map[string]string{}, lanes: map[string]*lane{}, seen: map[string]time.Time{},
 	}
 	b.room = chat.New(Channel, parts.Engine, b, parts.Books, chat.Options{Ears: parts.Ears, Hints: parts.Hints}, log)
@@ -177,7 +178,7 @@ type step struct {
 func (b *Bot) reconnected() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.held = time.Now().Add(settle)
+	b.held = time.Now().Add(b.calm)
 }
 
 // enter has something done for a conversation, after what is older and not done yet.

@@ -25,7 +25,7 @@ import (
 )
 
 // waitLimit is how long a test waits for what it asks about, which takes far less.
-const waitLimit = 20 * time.Second
+const waitLimit = time.Minute
 
 // catalogue is made once: it takes a moment.
 var catalogue = sync.OnceValues(intents.English)
@@ -539,6 +539,9 @@ func TestDeliveredTwice(t *testing.T) {
 func TestBurst(t *testing.T) {
 	const each = 50
 	w := open(t, echo)
+	w.bot.mu.Lock()
+	w.bot.calm = 4 * time.Second // a loaded machine is slow to deliver again
+	w.bot.mu.Unlock()
 	places := []string{slacktest.General, w.AddChannel("two", true, slacktest.BotUser, slacktest.Alice), w.DM(slacktest.Alice), w.DM(slacktest.Bob)}
 	users := []string{slacktest.Alice, slacktest.Alice, slacktest.Alice, slacktest.Bob}
 	threads := make([]string, len(places))
