@@ -17,9 +17,9 @@ func slackApp(s *slacktest.Server) string {
 	return fmt.Sprintf("slack: {bot_token: %s, app_token: %s, api_url: %s}\n", c.BotToken, c.AppToken, s.URL())
 }
 
-// newSlack is a workspace that grants the app what its manifest asks for. The bot serve
-// of a world is to connect to it, and does.
-func newSlack(t *testing.T, w *world) (*slacktest.Server, error) {
+// slackFor is a workspace that grants the app what its manifest asks for; the bot serve
+// of a world is to connect to it.
+func slackFor(t *testing.T, w *world) *slacktest.Server {
 	t.Helper()
 	s := slacktest.New(t, func(c *slacktest.Config) {
 		c.Scopes, c.Events = nil, export.SlackAppEvents()
@@ -29,6 +29,13 @@ func newSlack(t *testing.T, w *world) (*slacktest.Server, error) {
 	})
 	s.Pace(1, 5) // as strict as Slack
 	w.rights.config += slackApp(s)
+	return s
+}
+
+// newSlack is a workspace that the bot serve of a world has connected to.
+func newSlack(t *testing.T, w *world) (*slacktest.Server, error) {
+	t.Helper()
+	s := slackFor(t, w)
 	if _, err := w.url(t.Context()); err != nil {
 		return nil, err
 	}

@@ -315,7 +315,9 @@ func (c *console) whySlow(t *testing.T) {
 
 // reconnects: what is said while the server is away is kept, and said once.
 func (c *console) reconnects(t *testing.T) {
-	c.sits.Expected = func(complaint string) bool { return strings.Contains(complaint, "net::ERR_") }
+	c.sits.Expected = func(complaint string) bool { // nobody is there, or just starts
+		return strings.Contains(complaint, "net::ERR_") || strings.Contains(complaint, "status of 503")
+	}
 	c.says(t, "scale gateway to three")
 	c.waits(t, asked)
 	c.must(t, c.sits.Click(".answers:not(.closed) .primary"))

@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/firstmate-ops/firstmate/internal/channel/phone/carriertest"
-	"github.com/firstmate-ops/firstmate/internal/channel/web"
-	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/channel/slack/slacktest"
 )
 
 // carlsNumber is who is rung last.
@@ -26,7 +26,7 @@ access:
     - {name: bob, speakers: ["phone:` + bobsNumber + `"], user: demo, groups: [shop-operators], write: true, pin_hash: "$argon2id$v=19$m=19456,t=2,p=1$Czcnba6Fa8MZRjHHapgkRw$ukxWj5RqTSj9Bmt9BzBb0rlZ9aGbAmbwhOPYMmGuNQw"}
     - {name: carl, speakers: ["phone:` + carlsNumber + `"], user: demo, groups: [shop-operators], write: true}
 alerts: {username: alertmanager, password: ` + password + `}
-oncall: {file: %s}
+oncall: {file: %s, channel: "slack:%s:%s:-"}
 `
 
 const escalationPlan = `
@@ -47,12 +47,13 @@ func TestEscalation(t *testing.T) {
 	if err := os.WriteFile(plan, []byte(escalationPlan), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.rights.config = fmt.Sprintf(escalationSettings, plan)
+	w.rights.config = fmt.Sprintf(escalationSettings, plan, slacktest.Team, slacktest.General)
 	ctx, cancel := context.WithTimeout(t.Context(), newsLimit)
 	defer cancel()
 	if _, err := kubectl(ctx, "", "-n", w.namespace, "set", "image", "deployment/cart", "cart=registry.example.com/shop/cart:2.1-bad"); err != nil {
 		t.Fatal(err)
 	}
+	team := slackFor(t, w)
 	p := newTelephone(t, w, carriertest.Config{Pace: 0.1, Show: func(line string) { t.Log(line) }})
 	p.Has(annsNumber, carriertest.Mailbox("yes please leave a message"))
 	p.Has(bobsNumber, carriertest.Subscriber{Person: caller(t, onHearing("shall i roll", "roll it back", ""), carriertest.Line{Hears: "shall i go ahead", Act: carriertest.Act{HangUp: true}})})
@@ -84,6 +85,9 @@ func TestEscalation(t *testing.T) {
 		if err := k.Over(ctx); err != nil {
 			t.Fatal(err, k.Heard())
 		}
+		if strings.Contains(k.Heard(), "1.9") {
+			t.Errorf("the way back from 2.1-bad is to 2.0, %s heard\n%s", k.To, k.Heard())
+		}
 		for _, words := range [][]string{{"CartFails fires on cart", "Cart Fails fires on cart"}, {"shall i roll"}, {"You have it"}}[i] {
 			if strings.Contains(strings.ToLower(k.Heard()), strings.ToLower(words)) {
 				break
@@ -96,17 +100,33 @@ func TestEscalation(t *testing.T) {
 	if err != nil || !strings.HasSuffix(image, ":2.1-bad") {
 		t.Errorf("cart runs %s %v: nobody agreed to anything", image, err)
 	}
-	var line []string
-	for ev, err := range web.NewClient(at, "", http.DefaultClient).Events(ctx, "incidents", 0) {
+	// The team reads it in Slack: what fired stands in the channel, all the rest in the
+	// thread below it, where nobody needs to say what it is about.
+	var first string
+	fired := func(all []slacktest.Message) bool {
+		for _, m := range all {
+			if strings.Contains(m.Text, "CartFails") {
+				first = m.ID
+			}
+		}
+		return first != ""
+	}
+	if err := team.Wait(ctx, slacktest.General, "", fired); err != nil {
+		t.Fatal(err)
+	}
+	told := func(what string) {
+		t.Helper()
+		err := team.Wait(ctx, slacktest.General, first, func(all []slacktest.Message) bool {
+			return slices.ContainsFunc(all, func(m slacktest.Message) bool { return m.Author == slacktest.BotUser && strings.Contains(m.Text, what) })
+		})
 		if err != nil {
-			t.Fatal(err, line)
+			t.Errorf("%q: %v", what, err)
 		}
-		if ev.Kind == dialogue.EventOutcome {
-			line = append(line, ev.Reply.Text)
-		}
-		if strings.Contains(ev.Reply.Text, "carl has it") {
-			break
-		}
+	}
+	told("carl has it")
+	var line []string
+	for _, m := range team.Messages(slacktest.General, first) {
+		line = append(line, m.Text)
 	}
 	all := strings.Join(line, "\n")
 	for _, want := range []string{"a mailbox picked up for ann", "I call bob", "bob picked up", "bob hung up without a decision", "I call carl", "carl has it"} {
@@ -114,4 +134,7 @@ func TestEscalation(t *testing.T) {
 			t.Errorf("the time-line lacks %q:\n%s", want, all)
 		}
 	}
+	team.Say(slacktest.Alice, slacktest.General, first, "how is it?")
+	told("cart")
+	told("2.1-bad")
 }

@@ -12,7 +12,7 @@ import (
 // OnCallConfig is who is called when an alert fires; it is there once it has a file.
 type OnCallConfig struct {
 	File    string        `yaml:"file" doc:"The YAML file with people, schedules and escalation: docs/oncall.md. Needs phone.* and alerts.*. Empty: nobody is called."`
-	Channel string        `yaml:"channel" doc:"The conversation in which the time-line of each incident is told. Empty: nowhere."`
+	Channel string        `yaml:"channel" doc:"The conversation in which the time-line of each incident is told: slack:TEAM:CHANNEL:- or discord:SERVER:CHANNEL:- for a thread of its own in a chat, or any name, for the API. Empty: nowhere."`
 	Window  time.Duration `yaml:"window" doc:"The span of one sample of errors or latency when I look whether all is well again after a change; the first begins when the change is made. Where Prometheus looks less often than twice in it, it is widened, up to eight times."`
 }
 

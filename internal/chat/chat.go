@@ -104,6 +104,12 @@ type Busy interface {
 	Busy(ctx context.Context, at Address)
 }
 
+// Threads is a Platform that has threads below messages.
+type Threads interface {
+	// Below is where the thread of a message is that was posted there.
+	Below(at Address, id string) Address
+}
+
 // Incoming is something that somebody said or pressed, verified and decoded.
 type Incoming struct {
 	// Delivery is the platform's id of it, with the channel's prefix: what comes again
@@ -126,6 +132,7 @@ type Engine interface {
 	Asked(ctx context.Context, conversation string) (bool, error)
 	Unheard(ctx context.Context, conversation string) ([]dialogue.Event, error)
 	Heard(ctx context.Context, conversation string, seq int64) error
+	About(ctx context.Context, conversation string, targets []dialogue.Target) error
 }
 
 // Books remember what was posted, also for another process, and after this one.

@@ -515,3 +515,50 @@ func TestTooMuchIsSaid(t *testing.T) {
 		}
 	})
 }
+
+// threaded is a wall with threads below messages.
+type threaded struct{ *wall }
+
+func (threaded) Below(at chat.Address, id string) chat.Address {
+	at.Thread = id
+	return at
+}
+
+// What belongs together stands below the first of it, also for another process; who
+// answers there need not say what it is about.
+func TestOneThreadForATopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w, b := channeltest.NewEngine(nil), newWall(), newBooks()
+		at := chat.Address{Platform: "test", Team: "T", Channel: "C"}
+		checkout := []dialogue.Target{{Namespace: "shop", Name: "checkout"}}
+		tell := func(room *chat.Room, topic, text string) {
+			ev := dialogue.Event{Kind: dialogue.EventOutcome, Action: text, Topic: topic, Reply: dialogue.Reply{Text: text}}
+			if topic != "" {
+				ev.About = checkout
+			}
+			e.Push(at.Conversation(), ev)
+			room.Overhear(at.Conversation(), ev)
+			time.Sleep(time.Second)
+		}
+		for n := range 2 {
+			room := chat.New("test", e, threaded{w}, process{b, n}, chat.Options{}, quiet())
+			stop := open(t, room)
+			for _, what := range []string{"fired", "cause", "done"} {
+				tell(room, "incident 1", fmt.Sprint(what, n))
+			}
+			tell(room, "", fmt.Sprint("nobody is there", n))
+			stop()
+		}
+		below := at
+		below.Thread = "m1"
+		if got := w.shows(at.Conversation()); !slices.Equal(got, []string{"fired0", "nobody is there0", "nobody is there1"}) {
+			t.Errorf("in the channel %q", got)
+		}
+		if got := w.shows(below.Conversation()); !slices.Equal(got, []string{"cause0", "done0", "fired1", "cause1", "done1"}) {
+			t.Errorf("in the thread %q", got)
+		}
+		if got := e.AboutWhat(below.Conversation()); !slices.Equal(got, checkout) {
+			t.Errorf("about %v", got)
+		}
+	})
+}

@@ -320,7 +320,14 @@ func (r *Room) post(ctx context.Context, t *talk, ev dialogue.Event, name string
 	delete(r.asked, ev.Action)
 	r.mu.Unlock()
 	m := Message{Kind: Outcome, Reply: ev.Reply, Buttons: Buttons(ev.Reply), Mention: who, Name: name}
-	id, err := r.platform.Post(ctx, t.at, m)
+	at, begin, err := r.topic(ctx, t, ev)
+	if err != nil {
+		return err
+	}
+	id, err := r.platform.Post(ctx, at, m)
+	if err == nil {
+		err = begin(id)
+	}
 	if errors.Is(err, ErrGone) {
 		r.log.WarnContext(ctx, "an outcome has nowhere to stand", "chat", r.name, "conversation", t.conversation, "err", err)
 		err = nil
@@ -334,4 +341,36 @@ func (r *Room) post(ctx context.Context, t *talk, ev dialogue.Event, name string
 		return err
 	}
 	return r.books.KeepPosted(ctx, name, orNone(id))
+}
+
+// topic is where an event is posted that belongs to others: below the first of them. begin
+// is told what the event was posted as.
+func (r *Room) topic(ctx context.Context, t *talk, ev dialogue.Event) (at Address, begin func(id string) error, err error) {
+	threads, ok := r.platform.(Threads)
+	if ev.Topic == "" || t.at.Thread != "" || !ok {
+		return t.at, func(string) error { return nil }, nil
+	}
+	name := "topic:" + t.conversation + ":" + ev.Topic
+	first, err := r.books.Posted(ctx, name)
+	if err != nil {
+		return t.at, nil, err
+	}
+	if at = t.at; first != "" {
+		at = threads.Below(t.at, first)
+	}
+	return at, func(id string) error {
+		if first == "" {
+			if id == "" {
+				return nil
+			}
+			if err := r.books.KeepPosted(ctx, name, id); err != nil {
+				return err
+			}
+			first = id
+		}
+		if len(ev.About) == 0 {
+			return nil
+		}
+		return r.engine.About(ctx, threads.Below(t.at, first).Conversation(), ev.About)
+	}, nil
 }

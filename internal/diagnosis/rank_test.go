@@ -115,6 +115,43 @@ func TestSameEvidenceSameVerdict(t *testing.T) {
 	}
 }
 
+// The way back leads to what ran before the newest roll-out, also where the one before
+// it was within the same second, which is as fine as the cluster tells time.
+func TestTheWayBackIsFromTheNewestRollout(t *testing.T) {
+	tried := 0
+	for name, f := range library(t) {
+		want := diagnosis.Rank(f.Case)
+		if len(want.Causes) == 0 || want.Causes[0].Next.Do != diagnosis.RollBack || want.Causes[0].Next.Value < 1 {
+			continue
+		}
+		next := want.Causes[0].Next
+		for _, first := range []bool{true, false} {
+			c := f.Case
+			c.Evidence = slices.Clone(c.Evidence)
+			i := slices.IndexFunc(c.Evidence, func(e diagnosis.Evidence) bool {
+				return e.Kind == diagnosis.Rollout && e.About == next.About && e.Before != nil && int(*e.Before) == next.Value
+			})
+			if i < 0 {
+				continue
+			}
+			older := c.Evidence[i]
+			older.From, older.To, older.Before, older.Value = "0.0.1", next.To, diagnosis.Num(float64(next.Value-1)), diagnosis.Num(float64(next.Value))
+			if first {
+				c.Evidence = append([]diagnosis.Evidence{older}, c.Evidence...)
+			} else {
+				c.Evidence = append(c.Evidence, older)
+			}
+			tried++
+			if got := diagnosis.Rank(c); len(got.Causes) == 0 || got.Causes[0].Next != next {
+				t.Errorf("%s: %+v, want %+v", name, got.Causes, next)
+			}
+		}
+	}
+	if tried < 4 {
+		t.Errorf("only %d were tried", tried)
+	}
+}
+
 // Without what contradicts it a cause is not less likely.
 func TestRemovingAContradictionNeverLowers(t *testing.T) {
 	tried := 0

@@ -218,12 +218,14 @@ func (s *scene) since(w Object) time.Time {
 	return s.hurt(w).onset
 }
 
-// rollout is the newest roll-out of a workload that changed something.
+// rollout is the newest roll-out of a workload that changed something. The cluster tells
+// times by the second: of two in one, the one with the greater revision is the newer.
 func (s *scene) rollout(w Object) (Evidence, bool) {
 	var out Evidence
 	found := false
 	for _, e := range s.about(w, Rollout) {
-		if e.Name != "restart" && (!found || e.At.After(out.At)) {
+		newer := e.At.After(out.At) || e.At.Equal(out.At) && val(e.Value) > val(out.Value)
+		if e.Name != "restart" && (!found || newer) {
 			out, found = e, true
 		}
 	}

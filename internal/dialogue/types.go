@@ -157,6 +157,10 @@ type Event struct {
 	Kind   string // EventProgress or EventOutcome
 	Action string // the id of the proposal it is about
 	Reply  Reply
+	// Topic is what several events belong to, as an incident: a chat keeps them in one
+	// thread below the first. About is what "it" is for who answers there.
+	Topic string   `json:",omitempty"`
+	About []Target `json:",omitempty"`
 }
 
 // Handler does what one intent asks for.

@@ -235,7 +235,7 @@ func (d *Desk) work(ctx context.Context, t task) {
 			err = d.Line.Text(ctx, t.contact, say.Text)
 		}
 	case doPush:
-		err = d.push(ctx, t.call.Conversation, "oncall/"+t.incident, t.words, t.data)
+		err = d.push(ctx, t.call.Conversation, "oncall/"+t.incident, t.words, t.data, nil)
 	case doLook:
 		err = d.look(ctx, t)
 	case doTell:
@@ -245,8 +245,9 @@ func (d *Desk) work(ctx context.Context, t task) {
 	}
 }
 
-// push says something in a conversation, once for a key.
-func (d *Desk) push(ctx context.Context, conversation, key, words string, data map[string]string) error {
+// push says something in a conversation, once for a key; of is the incident whose
+// time-line it stands on, nil for none.
+func (d *Desk) push(ctx context.Context, conversation, key, words string, data map[string]string, of *Incident) error {
 	say, err := d.say(words, data)
 	if err != nil {
 		return err
@@ -255,10 +256,24 @@ func (d *Desk) push(ctx context.Context, conversation, key, words string, data m
 	if words == "oncall.normal" {
 		outcome = dialogue.OutcomeDone
 	}
-	return d.talk.Push(ctx, conversation, dialogue.Event{
+	ev := dialogue.Event{
 		Kind: dialogue.EventOutcome, Action: key,
 		Reply: dialogue.Reply{Speech: say.Speech, Text: say.Text, Expect: dialogue.ExpectNone, Outcome: outcome},
-	}, nil)
+	}
+	if of != nil {
+		ev.Topic, ev.About = "incident "+of.ID, of.about()
+	}
+	return d.talk.Push(ctx, conversation, ev, nil)
+}
+
+// about is what the incident's first alert is about, as far as its labels say.
+func (in *Incident) about() []dialogue.Target {
+	for _, a := range in.Alerts {
+		if t := a.Target; t.Name != "" {
+			return []dialogue.Target{{Cluster: t.Cluster, Namespace: t.Namespace, Kind: t.Kind, Name: t.Name}}
+		}
+	}
+	return nil
 }
 
 // say words something from the catalogue.
@@ -293,7 +308,11 @@ func (d *Desk) tell(ctx context.Context, tasks []task) error {
 		for k, v := range l.Data {
 			data[k] = v
 		}
-		if err := d.push(ctx, d.cfg.Channel, fmt.Sprintf("oncall/%s/%d", in.ID, t.line), "oncall.line."+l.What, data); err != nil {
+		of := in
+		if l.What == lineUnreached {
+			of = nil // nobody takes it: that is to be seen without opening a thread
+		}
+		if err := d.push(ctx, d.cfg.Channel, fmt.Sprintf("oncall/%s/%d", in.ID, t.line), "oncall.line."+l.What, data, of); err != nil {
 			return err
 		}
 	}

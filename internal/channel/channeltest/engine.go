@@ -24,6 +24,7 @@ type Engine struct {
 	kept     map[string][]dialogue.Event
 	told     map[string]int64
 	left     []string
+	about    map[string][]dialogue.Target
 	asked    map[string]bool
 	seq      int64
 }
@@ -113,6 +114,27 @@ func (e *Engine) Knows(_ context.Context, conversation string) (bool, error) {
 	defer e.mu.Unlock()
 	_, known := e.asked[conversation]
 	return known, nil
+}
+
+// About notes what a conversation is about.
+func (e *Engine) About(_ context.Context, conversation string, targets []dialogue.Target) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.about == nil {
+		e.about = map[string][]dialogue.Target{}
+	}
+	e.about[conversation] = targets
+	if _, known := e.asked[conversation]; !known {
+		e.asked[conversation] = false
+	}
+	return nil
+}
+
+// AboutWhat is what was noted of a conversation.
+func (e *Engine) AboutWhat(conversation string) []dialogue.Target {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.about[conversation]
 }
 
 // Unheard gives the outcomes that were pushed and nobody was told.

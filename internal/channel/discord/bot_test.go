@@ -309,6 +309,31 @@ func TestARolloutIsOneThread(t *testing.T) {
 	}
 }
 
+// An incident is one thread: what fired stands in the channel, the rest below it, and who
+// answers there is answered, without saying what it is about.
+func TestAnIncidentIsOneThread(t *testing.T) {
+	s := newShip(t, echo)
+	b, _ := s.sail()
+	at := "discord:" + s.sea.Guild() + ":" + s.sea.Channel("general") + ":-"
+	tell := func(text string) {
+		ev := dialogue.Event{Kind: dialogue.EventOutcome, Action: text, Topic: "incident 7", About: []dialogue.Target{{Namespace: "shop", Name: "checkout"}}, Reply: reply(text)}
+		s.engine.Push(at, ev)
+		b.Overhear(at, ev)
+	}
+	tell("CheckoutErrors fires.")
+	first := s.says("general", "", "CheckoutErrors fires.")
+	tell("Ann is called.")
+	s.says("general", first.ID, "Ann is called.")
+	if n := len(ours(s.sea.Messages("general", ""))); n != 1 {
+		t.Errorf("%d messages stand in the channel", n)
+	}
+	s.sea.Say("ann", "general", first.ID, "roll it back")
+	s.says("general", first.ID, "roll it back")
+	if got := s.engine.AboutWhat(s.conversation("general", first.ID)); len(got) != 1 || got[0].Name != "checkout" {
+		t.Errorf("it is about %v", got)
+	}
+}
+
 // registered waits until the commands are there, put so many times.
 func (s *ship) registered(times int) {
 	s.t.Helper()

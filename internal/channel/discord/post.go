@@ -148,6 +148,12 @@ func (b *Bot) send(ctx context.Context, to chat.Address, about string, out body,
 	}
 }
 
+// Below is where the thread of a message is: it has the message's id.
+func (*Bot) Below(at chat.Address, id string) chat.Address {
+	at.Thread = id
+	return at
+}
+
 // Edit makes a message say something else.
 func (b *Bot) Edit(ctx context.Context, to chat.Address, id string, m chat.Message) error {
 	out, files := b.render(ctx, m, "")

@@ -321,6 +321,36 @@ func TestATimelineIsPushedIntoAChannel(t *testing.T) {
 	}
 }
 
+// An incident is one thread: what fired stands in the channel, the rest below it, and who
+// answers there is answered, without saying what it is about.
+func TestAnIncidentIsOneThread(t *testing.T) {
+	w := open(t, echo)
+	at := "slack:" + slacktest.Team + ":" + slacktest.General + ":-"
+	tell := func(text string) {
+		ev := dialogue.Event{
+			Kind: dialogue.EventOutcome, Action: text, Topic: "incident 7", About: []dialogue.Target{{Namespace: "shop", Name: "checkout"}},
+			Reply: dialogue.Reply{Text: text, Expect: dialogue.ExpectNone},
+		}
+		w.engine.Push(at, ev)
+		w.bot.Overhear(at, ev)
+	}
+	tell("CheckoutErrors fires.")
+	first := w.said(slacktest.General, "", "CheckoutErrors fires.")
+	tell("Ann is called.")
+	w.said(slacktest.General, first.ID, "Ann is called.")
+	for _, m := range w.Messages(slacktest.General, "") {
+		if strings.Contains(m.Text, "Ann is called") && m.Thread == "" {
+			t.Error("it stands in the channel")
+		}
+	}
+	w.Say(slacktest.Alice, slacktest.General, first.ID, "roll it back")
+	w.said(slacktest.General, first.ID, "roll it back")
+	here := "slack:" + slacktest.Team + ":" + slacktest.General + ":" + first.ID
+	if got := w.engine.AboutWhat(here); len(got) != 1 || got[0].Name != "checkout" {
+		t.Errorf("it is about %v", got)
+	}
+}
+
 // An audio clip has no text; it is fetched with the bot's token, heard, and answered.
 func TestAudioClip(t *testing.T) {
 	w := open(t, echo)

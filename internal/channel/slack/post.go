@@ -66,6 +66,12 @@ func (b *Bot) Post(ctx context.Context, to chat.Address, m chat.Message) (string
 	return channel + "/" + ts, nil
 }
 
+// Below is where the thread of a message is.
+func (*Bot) Below(at chat.Address, id string) chat.Address {
+	_, at.Thread, _ = strings.Cut(id, "/")
+	return at
+}
+
 // inThread puts a message into a thread, if there is one.
 func inThread(thread string) []slack.MsgOption {
 	if thread == "" {
