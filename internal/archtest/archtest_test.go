@@ -139,7 +139,7 @@ func house() map[string]room {
 			tests:  []string{"internal/llm", "internal/llm/llmtest", "internal/store", "internal/observability/promtest", "internal/observability/backend", "internal/sandboxtest", "internal/silencer", "internal/observability/sentry/sentrytest"},
 		},
 		"internal/misses":         {ours: []string{"intents", "internal/dialogue", "internal/fault"}, theirs: []string{"github.com/agnivade/levenshtein"}, tests: []string{"internal/access", "internal/store"}},
-		"internal/recorder":       {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses"}},
+		"internal/recorder":       {ours: []string{"intents", "internal/access", "internal/audit", "internal/dialogue", "internal/fault", "internal/misses", "internal/observability/logs"}},
 		"internal/speech":         {ours: []string{"internal/fault"}},
 		"internal/speech/openai":  {ours: []string{"internal/fault", "internal/speech"}, theirs: []string{"github.com/sashabaranov/go-openai"}},
 		"internal/speech/offline": {ours: []string{"intents", "internal/fault", "internal/speech"}},

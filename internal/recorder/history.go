@@ -49,8 +49,8 @@ type History struct {
 	channel string
 }
 
-// History returns a listener that keeps the turns of a channel. What is masked in
-// the audit trail is masked there too.
+// History returns a listener that keeps the turns of a channel, in the words that
+// people used: names, which the audit trail may mask, stay; secrets do not.
 func (r *Recorder) History(s Said, channel string) *History { return &History{r, s, channel} }
 
 // Listen keeps a turn. What goes wrong is logged.
@@ -60,12 +60,9 @@ func (h *History) Listen(ctx context.Context, heard dialogue.Heard) {
 		return
 	}
 	ctx = context.WithoutCancel(ctx) // also of one who hangs up
-	t := Turn{Who: s.Name, Text: h.of.sentence(heard), Reply: heard.Reply}
+	t := Turn{Who: s.Name, Text: h.of.own(heard), Reply: heard.Reply}
 	if t.Who == "" {
 		t.Who = s.Key()
-	}
-	if button, _ := heard.Request.Button(); button != "" {
-		t.Text = strings.TrimSpace(heard.Request.Text) // of a button: what is written on it
 	}
 	b, err := t.encode()
 	if err == nil {

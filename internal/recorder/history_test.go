@@ -63,7 +63,7 @@ func TestWhatWasSaidIsShownAgain(t *testing.T) {
 	s := &shelf{told: []dialogue.Event{{Kind: dialogue.EventOutcome, Reply: dialogue.Reply{Text: "✔ checkout runs 5."}}}}
 	r, log := newRecorder(t, &book{})
 	h := r.History(s, "web")
-	h.Listen(t.Context(), onTheWeb("scale checkout   to 5"))
+	h.Listen(t.Context(), onTheWeb("Scale checkout   to 5"))
 	h.Listen(t.Context(), heard("restart checkout")) // by another channel
 	pin := onTheWeb("it is 4 8 1 5")
 	pin.Open = intents.Expect{Confirm: true}
@@ -81,13 +81,13 @@ func TestWhatWasSaidIsShownAgain(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s: %s > %s", turn.Who, turn.Text, turn.Reply.Text+turn.Reply.Speech))
 	}
 	want := []string{
-		"web:ann@example.com: scale checkout to 5 > Scale checkout from 3 to 5?", ":  > ✔ checkout runs 5.",
-		"web:ann@example.com: it is {number} {number} {number} {number} > Scale checkout from 3 to 5?", "Ann Lee: yes > Scale checkout from 3 to 5?",
+		"web:ann@example.com: Scale checkout   to 5 > Scale checkout from 3 to 5?", ":  > ✔ checkout runs 5.",
+		"web:ann@example.com: [masked] > Scale checkout from 3 to 5?", "Ann Lee: yes > Scale checkout from 3 to 5?",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if s.titles[0] != "scale checkout to 5" || s.keys[0] != "c web:ann@example.com web:c:1" {
+	if s.titles[0] != "Scale checkout to 5" || s.keys[0] != "c web:ann@example.com web:c:1" {
 		t.Errorf("%q %q", s.titles, s.keys)
 	}
 	if log.Len() > 0 {

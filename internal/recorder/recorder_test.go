@@ -34,7 +34,7 @@ func (b *book) AppendAudit(_ context.Context, key string, lines ...[]byte) error
 	return b.err
 }
 
-func newRecorder(t *testing.T, b *book) (*recorder.Recorder, *strings.Builder) {
+func newRecorder(t testing.TB, b *book) (*recorder.Recorder, *strings.Builder) {
 	t.Helper()
 	c, err := intents.English()
 	if err != nil {
