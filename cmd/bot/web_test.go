@@ -15,6 +15,7 @@ import (
 	"github.com/firstmate-ops/firstmate/internal/action"
 	"github.com/firstmate-ops/firstmate/internal/channel/web"
 	"github.com/firstmate-ops/firstmate/internal/dialogue"
+	"github.com/firstmate-ops/firstmate/internal/gate"
 	"github.com/firstmate-ops/firstmate/internal/kube"
 	"github.com/firstmate-ops/firstmate/internal/observability"
 	"github.com/firstmate-ops/firstmate/internal/observability/alertmanager"
@@ -72,8 +73,8 @@ func shown(t *testing.T) *app {
 	return &app{store: st, ledger: ledger, eyes: eyes{guard}, crew: skill.NewCrew(oneCluster{}, ledger, catalogue)}
 }
 
-// journal writes an entry: somebody scales a Deployment.
-func (a *app) journal(t *testing.T, id string, state action.State, by, namespace, name string) {
+// journal writes an entry: somebody scales a Deployment, or what is made of that.
+func (a *app) journal(t *testing.T, id string, state action.State, by, namespace, name string, change ...func(*action.Entry)) {
 	t.Helper()
 	who := person(strings.ToLower(by))
 	e := action.Entry{
@@ -83,6 +84,9 @@ func (a *app) journal(t *testing.T, id string, state action.State, by, namespace
 			Change: kube.Change{Ref: kube.Ref{Namespace: namespace, Kind: kube.Deployment, Name: name}, Verb: kube.VerbScale, FromReplicas: 1, ToReplicas: 2},
 			Diff:   "--- a\n+++ b\n+replicas: 2 of " + name + "\n", Last: kube.Progress{State: kube.Observing},
 		}},
+	}
+	for _, f := range change {
+		f(&e)
 	}
 	b, err := json.Marshal(e)
 	if err != nil {
@@ -168,6 +172,52 @@ func TestWhoSeesWhatRunsAndWaits(t *testing.T) {
 		if got := look(tt.who); got != tt.want {
 			t.Errorf("with eyes of their own %s sees %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// TestWhatIsWatchedRuns: a roll-out that is being watched is listed with how it does,
+// and waits for nobody. The ledger writes none without what is watched of it; one that
+// is found all the same is listed too, and nothing is made up of it.
+func TestWhatIsWatchedRuns(t *testing.T) {
+	now := time.Now()
+	seen := func(errors float64, why ...gate.Reason) gate.Verdict {
+		return gate.Verdict{Why: why, Old: gate.Level{Version: "v1", Requests: 900}, New: gate.Level{Version: "v2", Requests: 800, Errors: errors}}
+	}
+	watched := func(back, longer bool, v gate.Verdict) *action.Baked {
+		return &action.Baked{Since: now, Until: now.Add(5 * time.Minute), Back: back, Longer: longer, Tried: []action.Tried{{Step: 0, Verdict: v}}}
+	}
+	for name, tt := range map[string]struct {
+		bake *action.Baked
+		want string
+	}{
+		"just begun":            {watched(false, false, gate.Verdict{}), "✔ web is on v2 (was v1), 2 of 2 pods ready. Watching it for 5 minutes."},
+		"gone back":             {watched(true, false, gate.Verdict{}), "✔ web is on v2 (was v1), 2 of 2 pods ready. Watching whether that helps."},
+		"perhaps worse":         {watched(false, true, seen(0.02, gate.Errors)), "⚠ v2 of web may be worse than v1: "},
+		"measured again":        {watched(false, true, seen(0.02)), "✔ web is on v2 (was v1), 2 of 2 pods ready. It looks worse than before, which may be chance. Watching it for 5 minutes more. So far "},
+		"not measured again":    {watched(false, true, gate.Verdict{}), "Watching it for 5 minutes more. There were not enough requests yet"},
+		"nothing of it is kept": {nil, "✔ web is on v2 (was v1), 2 of 2 pods ready. Whether it does worse than before is not measured."},
+		"nothing is watched":    {&action.Baked{Since: now, Until: now.Add(time.Minute)}, "✔ web is on v2 (was v1), 2 of 2 pods ready. Whether it does worse than before is not measured."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := shown(t)
+			a.journal(t, "A", action.Baking, "Ann", "shop", "web", func(e *action.Entry) {
+				ch := &e.Steps[0].Change
+				ch.Verb, ch.FromVersion, ch.ToVersion, ch.Images = kube.VerbImage, "v1", "v2", []kube.ImageChange{{Container: "web", From: "web:v1", To: "web:v2"}}
+				e.Steps[0].Last = kube.Progress{State: kube.Complete, Desired: 2, Ready: 2}
+				e.Intent, e.Steps[0].Applied, e.Steps[0].Ready, e.Bake = "deploy", true, true, tt.bake
+			})
+			c := a.console().Changes
+			all, err := c.Running(t.Context(), person("carol"))
+			if err != nil || len(all) != 1 || all[0].State != "baking" || all[0].What == "" {
+				t.Fatalf("%+v, %v", all, err)
+			}
+			if got := all[0].Progress; !strings.Contains(got, tt.want) || strings.Contains(got, "<no value>") {
+				t.Errorf("it says %q, want %q", got, tt.want)
+			}
+			if waiting, err := c.Waiting(t.Context(), person("bob")); err != nil || len(waiting) > 0 {
+				t.Errorf("it waits: %+v, %v", waiting, err)
+			}
+		})
 	}
 }
 

@@ -52,7 +52,7 @@ func house() map[string]room {
 				"internal/diagnosis", "internal/diagnosis/collect", "internal/observability", "internal/observability/logs", "internal/observability/podlogs", "internal/observability/loki",
 			},
 			theirs: []string{"github.com/agnivade/levenshtein", "github.com/knadh/koanf/", "github.com/modelcontextprotocol/go-sdk/mcp", "github.com/prometheus/client_golang/", "github.com/spf13/cobra", "go.yaml.in/yaml/v3", "golang.org/x/"},
-			tests:  []string{"internal/llm/llmtest", "internal/channel/discord/discordtest", "internal/channel/channeltest", "internal/channel/phone/carriertest", "internal/observability/promtest", "internal/sandboxtest"},
+			tests:  []string{"internal/gate", "internal/llm/llmtest", "internal/channel/discord/discordtest", "internal/channel/channeltest", "internal/channel/phone/carriertest", "internal/observability/promtest", "internal/sandboxtest"},
 		},
 		"intents":                {ours: []string{"internal/speech"}, theirs: []string{"go.yaml.in/yaml/v3", "github.com/agnivade/levenshtein"}},
 		"internal/fault":         {},

@@ -21,14 +21,26 @@ func (c *Crew) watching(e action.Entry) (intents.Say, error) {
 	if err != nil {
 		return done, err
 	}
+	data := dialogue.Data{"Speech": upper(done.Speech), "Text": "✔ " + done.Text}
 	key := "bake.begun"
 	switch {
+	case e.Bake == nil || len(e.Bake.Tried) == 0: // the ledger writes no such entry, and ends one that it finds
+		key = "bake.unmeasured"
 	case e.Bake.Longer:
-		return c.longer(e)
+		say, err := c.longer(e)
+		if err != nil || say.Text != "" {
+			return say, err
+		}
+		// It was measured again meanwhile, and nothing speaks against it so far.
+		say, err = c.going(e, e.Bake.Tried[0])
+		return intents.Say{Speech: upper(done.Speech) + ". " + say.Speech, Text: "✔ " + done.Text + ". " + say.Text}, err
 	case e.Bake.Back:
 		key = "bake.back"
 	}
-	return c.catalogue.Say(key, dialogue.Data{"Speech": upper(done.Speech), "Text": "✔ " + done.Text, "For": lasting(e.Bake.Until.Sub(e.Bake.Since))})
+	if e.Bake != nil {
+		data["For"] = lasting(e.Bake.Until.Sub(e.Bake.Since))
+	}
+	return c.catalogue.Say(key, data)
 }
 
 // longer words that what may be worse is watched for longer.
@@ -77,7 +89,7 @@ func (c *Crew) watched(ctx context.Context, t *dialogue.Turn, ref kube.Ref) (say
 	if fault.KindOf(err) == fault.NotFound {
 		return say, false, nil
 	}
-	if err != nil || e.State != action.Baking {
+	if err != nil || e.State != action.Baking || e.Bake == nil {
 		return say, false, err
 	}
 	for _, tried := range e.Bake.Tried {
@@ -85,18 +97,23 @@ func (c *Crew) watched(ctx context.Context, t *dialogue.Turn, ref kube.Ref) (say
 		if s.Change.Ref != ref && s.Change.About() != ref {
 			continue
 		}
-		data := dialogue.Data{"For": lasting(time.Until(e.Bake.Until)), "Longer": e.Bake.Longer, "SoFarSpeech": "", "SoFar": ""}
-		if v := tried.Verdict; v.New.Requests > 0 {
-			numbers, err := c.catalogue.Say("numbers", c.verdictData(s, v))
-			if err != nil {
-				return say, false, err
-			}
-			data["SoFarSpeech"], data["SoFar"] = numbers.Speech, numbers.Text
-		}
-		say, err = c.catalogue.Say("bake.going", data)
+		say, err = c.going(e, tried)
 		return say, true, err
 	}
 	return say, false, nil
+}
+
+// going words for how long it is watched yet, and how it does so far.
+func (c *Crew) going(e action.Entry, tried action.Tried) (intents.Say, error) {
+	data := dialogue.Data{"For": lasting(time.Until(e.Bake.Until)), "Longer": e.Bake.Longer, "SoFarSpeech": "", "SoFar": ""}
+	if v := tried.Verdict; v.New.Requests > 0 {
+		numbers, err := c.catalogue.Say("numbers", c.verdictData(e.Steps[tried.Step], v))
+		if err != nil {
+			return intents.Say{}, err
+		}
+		data["SoFarSpeech"], data["SoFar"] = numbers.Speech, numbers.Text
+	}
+	return c.catalogue.Say("bake.going", data)
 }
 
 // verdicts words what came of watching an entry; empty where nothing was watched.
