@@ -67,6 +67,7 @@ func TestConsole(t *testing.T) {
 		{"typed", c.typed},
 		{"keyboard only", c.keyboardOnly},
 		{"rolled back", c.rolledBack},
+		{"in two windows", c.twoWindows},
 		{"why slow, with a chart", c.whySlow},
 		{"spoken", func(t *testing.T) { c.spoken(t, voice) }},
 		{"approved by somebody else", c.approved},
@@ -276,6 +277,61 @@ func (c *console) rolledBack(t *testing.T) {
 	if !strings.HasSuffix(out, "checkout:v1") {
 		t.Errorf("checkout runs %s", out)
 	}
+	// One's own words are kept as they were said.
+	if kept := c.kept(t); !strings.Contains(kept, `"roll out v7-bad of checkout"`) {
+		t.Errorf("it is kept as %s", kept)
+	}
+}
+
+// twoWindows: what is said in another window of the same conversation is seen here
+// when the window is looked at, and when a change of there tells of itself; once.
+func (c *console) twoWindows(t *testing.T) {
+	c.says(t, "how is web?")
+	c.waits(t, `document.querySelector(".turn.bot") && !document.querySelector(".thinking")`)
+	here := c.sits
+	there, err := c.b.Page(browser.Desktop(false))
+	c.must(t, err)
+	defer there.Close()
+	c.must(t, there.Open(c.url))
+	c.sits = there
+	c.waits(t, `document.body.dataset.server === "here"`)
+	c.must(t, there.Eval(fmt.Sprintf(`sessionStorage.setItem("conversation", %q), window.before = true, location.reload()`, c.idOf(t, here)), nil))
+	c.waits(t, `!window.before && document.body?.dataset.server === "here" && document.querySelector(".turn.me")`)
+	c.says(t, "how is gateway?")
+	c.waits(t, `document.querySelectorAll(".turn.bot").length === 2`)
+
+	c.sits = here
+	c.must(t, here.Eval(`document.dispatchEvent(new Event("visibilitychange"))`, nil))
+	c.waits(t, `document.querySelectorAll(".turn.me").length === 2 && document.querySelectorAll(".turn.bot").length === 2`)
+
+	c.sits = there
+	c.says(t, "restart gateway")
+	c.waits(t, asked)
+	c.must(t, there.Click(".answers:not(.closed) .primary"))
+	c.sits = here
+	c.waits(t, done+` && document.querySelectorAll(".turn.me").length >= 4`)
+	if n := c.text(t, `document.querySelectorAll(".turn.me").length + " " + document.querySelectorAll(".card").length`); n != "4 1" {
+		t.Errorf("this window shows turns and cards: %s", n)
+	}
+	for _, complaint := range there.Complaints() {
+		t.Errorf("the console of the other window says: %s", complaint)
+	}
+}
+
+// kept is what the server has of the conversation of the page, as the page gets it.
+func (c *console) kept(t *testing.T) string {
+	t.Helper()
+	var out string
+	c.must(t, c.sits.Eval(`fetch("/api/v1/conversations/" + sessionStorage.getItem("conversation")).then((r) => r.text())`, &out))
+	return out
+}
+
+// idOf is the conversation of a page.
+func (c *console) idOf(t *testing.T, p *browser.Page) string {
+	t.Helper()
+	var id string
+	c.must(t, p.Eval(`sessionStorage.getItem("conversation")`, &id))
+	return id
 }
 
 // slowCheckout has the requests of checkout measured, which are slow of late.

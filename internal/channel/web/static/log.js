@@ -26,6 +26,11 @@ export class Log {
     return s.scrollHeight - s.scrollTop - s.clientHeight < room;
   }
 
+  // knows reports whether a change has its card.
+  knows(action) {
+    return this.#cards.has(action);
+  }
+
   clear() {
     this.#cards.clear();
     this.root.replaceChildren();

@@ -14,6 +14,8 @@ import { holding, Recorder, Speaker } from "./voice.js";
 const input = $("text"), secret = $("secret");
 let stream = null; // what is listened to
 let shown = ""; // the conversation on the page
+let opened = 0; // how often one was put on the page
+let asked = 0; // how many turns of it are on the page
 const mine = new Map(); // key of what was said → how it is shown
 
 const log = new Log($("log"), $("main"), (text, act) => say(text, act));
@@ -82,7 +84,10 @@ const outbox = new Outbox(turn, (item, result) => {
       log.thinking(false);
       view?.note("answered");
       if (item.audio) view?.heard(result.heard);
-      if (here) answered(result);
+      if (here) {
+        asked++;
+        answered(result);
+      }
       panels.refresh();
       history.refresh();
   }
@@ -120,17 +125,23 @@ function send() {
 
 // ---- the conversation
 
-async function open(id) {
+// open shows a conversation; told is what was said in it, where that is known.
+async function open(id, told) {
+  const nth = ++opened;
   stream?.stop();
   shown = history.current = id;
+  asked = 0;
   mine.clear();
   log.clear();
   expect("none");
   let position = "0";
   try {
-    const told = await history.said(id);
-    if (shown !== id) return; // another was chosen meanwhile
+    if (!told) {
+      told = await history.said(id);
+      if (opened !== nth) return; // it, or another, was opened meanwhile
+    }
     for (const t of told?.turns || []) replay(t);
+    asked = turnsOf(told);
     expect(told?.turns.at(-1)?.reply.expect);
     if (told?.after) position = String(told.after);
   } catch (e) {
@@ -142,6 +153,31 @@ async function open(id) {
   log.toEnd();
   history.refresh();
   listen(id, position);
+}
+
+// turnsOf is how many turns people had in a conversation.
+function turnsOf(told) {
+  return (told?.turns || []).filter((t) => t.who).length;
+}
+
+// catchUp shows the conversation anew where it went on in another window. It is
+// all shown again, as that cannot show anything twice; and only while nothing is
+// being said here.
+async function catchUp() {
+  const nth = opened;
+  const busy = () => outbox.waiting || recorder.active || !secret.hidden;
+  if (!shown || busy()) return;
+  let told;
+  try {
+    told = await history.said(shown);
+  } catch {
+    return; // it is seen later
+  }
+  if (opened !== nth || busy() || turnsOf(told) <= asked) return;
+  const there = $("log").contains(document.activeElement);
+  open(shown, told);
+  if (there) input.focus({ preventScroll: true });
+  announce("This conversation went on in another window.");
 }
 
 function replay(t) {
@@ -161,6 +197,7 @@ function listen(id, position) {
     position: () => {},
     state,
     event: (kind, e) => {
+      if (!log.knows(e.action)) catchUp(); // it was agreed to elsewhere
       if (kind === "progress") return log.progress(e.action, e);
       log.outcome(e.action, e);
       speaker.say(e.speech, shown);
@@ -316,6 +353,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   document.title = "firstmate";
   stream?.hurry();
+  catchUp();
 });
 setInterval(refreshAges, 1000);
 start();
