@@ -249,7 +249,8 @@ func (c *console) keyboardOnly(t *testing.T) {
 	c.must(t, c.sits.Press("Escape", "Alt+n"))
 	c.waits(t, `!document.querySelector(".turn") && document.activeElement.id === "text"`)
 	// On a narrow screen the panels lie over the conversation, and give the focus back.
-	c.must(t, c.sits.Look(browser.Phone(true)), c.sits.Press("Alt+c"))
+	c.must(t, c.sits.Look(browser.Phone(true)), c.sits.Settled()) // what another width closes is closed then
+	c.must(t, c.sits.Press("Alt+c"))
 	c.waits(t, `document.getElementById("history").contains(document.activeElement) && document.getElementById("middle").inert`)
 	c.usable(t, "history on a phone")
 	c.must(t, c.sits.Look(browser.Phone(true)))

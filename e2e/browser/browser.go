@@ -259,9 +259,47 @@ func (p *Page) Hold(f func() error) error {
 	return errors.Join(err, up)
 }
 
-// Click clicks the first element that a selector finds, once it can be seen.
+// clickLimit is how long something to click may take to be seen.
+const clickLimit = 30 * time.Second
+
+// place finds the middle of the first element of a selector, once it can be seen, stands
+// still and nothing lies over it; null until then.
+const place = `(async (selector) => {
+	const e = document.querySelector(selector);
+	if (!e || e.disabled || !e.checkVisibility({visibilityProperty: true})) return null;
+	e.scrollIntoView({block: "nearest", behavior: "instant"});
+	const at = () => { const r = e.getBoundingClientRect(); return {x: r.x + r.width / 2, y: r.y + r.height / 2}; };
+	const was = at();
+	await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+	const now = at();
+	const top = document.elementFromPoint(now.x, now.y);
+	return e.isConnected && was.x === now.x && was.y === now.y && top && (e === top || e.contains(top)) ? now : null;
+})`
+
+// Click clicks the first element that a selector finds, once it can be seen. It is the
+// place that is clicked, as a pointer does: a page may draw an element anew meanwhile.
 func (p *Page) Click(selector string) error {
-	return chromedp.Do(p.ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	quoted, err := json.Marshal(selector)
+	if err != nil {
+		return err
+	}
+	var at *struct{ X, Y float64 }
+	for deadline := time.Now().Add(clickLimit); at == nil; {
+		if err = p.Eval(place+"("+string(quoted)+")", &at); at != nil {
+			break
+		}
+		if time.Now().After(deadline) || p.ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("browser: %s is not there to be clicked", selector), err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, what := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
+		e := input.DispatchMouseEventParams{Type: what, X: at.X, Y: at.Y, Button: input.MouseButtonLeft, ClickCount: 1}
+		if _, err := chromedp.Call(p.ctx, input.DispatchMouseEvent, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Finding is what keeps somebody from using a page.

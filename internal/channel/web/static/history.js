@@ -51,7 +51,14 @@ export class History {
     }
     nav.closest("nav").hidden = false;
     const focused = document.activeElement?.dataset?.id;
-    nav.replaceChildren(...(all.length ? all.map((c) => this.#entry(c)) : [el("li", "quiet", "What you say here is listed here.")]));
+    // An entry that somebody is about to press stays what it is.
+    const before = new Map([...nav.children].map((li) => [li.dataset.key, li]));
+    nav.replaceChildren(...(all.length ? all.map((c) => {
+      const key = JSON.stringify([c, c.id === this.current]);
+      const li = before.get(key) || this.#entry(c);
+      li.dataset.key = key;
+      return li;
+    }) : [el("li", "quiet", "What you say here is listed here.")]));
     if (focused) nav.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
