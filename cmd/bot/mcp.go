@@ -9,7 +9,6 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/spf13/cobra"
 
-	"github.com/firstmate-ops/firstmate/intents"
 	"github.com/firstmate-ops/firstmate/internal/access"
 	"github.com/firstmate-ops/firstmate/internal/channel/mcp"
 )
@@ -68,10 +67,6 @@ func (unclosed) Close() error { return nil }
 func (a *app) tools(c MCPConfig, log *slog.Logger) (*mcp.Server, error) {
 	return mcp.New(mcp.Parts{
 		Engine: a.turns(), Catalogue: a.catalogue, Version: version, Patience: c.Patience,
-		Agrees: func(text string) bool {
-			in := a.reader.Recognize(text, intents.NewInventory(intents.InventoryData{}), intents.Expect{Confirm: true}).Intent
-			return in == "confirm" || in == "approve"
-		},
 	}, log)
 }
 

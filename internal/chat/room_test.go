@@ -562,3 +562,41 @@ func TestOneThreadForATopic(t *testing.T) {
 		}
 	})
 }
+
+// Where somebody deleted the message that an incident hangs on, what is told next begins
+// another thread, and is not lost.
+func TestADeletedTopicBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, w := channeltest.NewEngine(nil), newWall()
+		at := chat.Address{Platform: "test", Team: "T", Channel: "C"}
+		room := chat.New("test", e, deleted{threaded{w}, "m1"}, process{newBooks(), 1}, chat.Options{}, quiet())
+		defer open(t, room)()
+		for _, text := range []string{"fired", "cause", "done"} {
+			ev := dialogue.Event{Kind: dialogue.EventOutcome, Action: text, Topic: "incident 1", Reply: dialogue.Reply{Text: text}}
+			e.Push(at.Conversation(), ev)
+			room.Overhear(at.Conversation(), ev)
+			time.Sleep(time.Second)
+		}
+		below := at
+		below.Thread = "m2"
+		if got := w.shows(at.Conversation()); !slices.Equal(got, []string{"fired", "cause"}) {
+			t.Errorf("in the channel %q", got)
+		}
+		if got := w.shows(below.Conversation()); !slices.Equal(got, []string{"done"}) {
+			t.Errorf("in the new thread %q", got)
+		}
+	})
+}
+
+// deleted is a chat in which one thread is gone.
+type deleted struct {
+	threaded
+	thread string
+}
+
+func (d deleted) Post(ctx context.Context, to chat.Address, m chat.Message) (string, error) {
+	if to.Thread == d.thread {
+		return "", fmt.Errorf("no such thread: %w", chat.ErrGone)
+	}
+	return d.threaded.Post(ctx, to, m)
+}

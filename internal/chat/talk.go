@@ -325,6 +325,10 @@ func (r *Room) post(ctx context.Context, t *talk, ev dialogue.Event, name string
 		return err
 	}
 	id, err := r.platform.Post(ctx, at, m)
+	if errors.Is(err, ErrGone) && at != t.at { // somebody deleted what the thread hung on
+		begin = func(id string) error { return r.began(ctx, t, ev, id) }
+		id, err = r.platform.Post(ctx, t.at, m)
+	}
 	if err == nil {
 		err = begin(id)
 	}
@@ -350,8 +354,7 @@ func (r *Room) topic(ctx context.Context, t *talk, ev dialogue.Event) (at Addres
 	if ev.Topic == "" || t.at.Thread != "" || !ok {
 		return t.at, func(string) error { return nil }, nil
 	}
-	name := "topic:" + t.conversation + ":" + ev.Topic
-	first, err := r.books.Posted(ctx, name)
+	first, err := r.books.Posted(ctx, topicOf(t, ev))
 	if err != nil {
 		return t.at, nil, err
 	}
@@ -360,17 +363,31 @@ func (r *Room) topic(ctx context.Context, t *talk, ev dialogue.Event) (at Addres
 	}
 	return at, func(id string) error {
 		if first == "" {
-			if id == "" {
-				return nil
-			}
-			if err := r.books.KeepPosted(ctx, name, id); err != nil {
-				return err
-			}
-			first = id
+			return r.began(ctx, t, ev, id)
 		}
-		if len(ev.About) == 0 {
-			return nil
-		}
-		return r.engine.About(ctx, threads.Below(t.at, first).Conversation(), ev.About)
+		return r.about(ctx, threads.Below(t.at, first), ev)
 	}, nil
+}
+
+// topicOf names the message that the thread of an event's topic hangs on.
+func topicOf(t *talk, ev dialogue.Event) string { return "topic:" + t.conversation + ":" + ev.Topic }
+
+// began notes the message that a topic's thread hangs on.
+func (r *Room) began(ctx context.Context, t *talk, ev dialogue.Event, id string) error {
+	threads, ok := r.platform.(Threads)
+	if id == "" || !ok {
+		return nil
+	}
+	if err := r.books.KeepPosted(ctx, topicOf(t, ev), id); err != nil {
+		return err
+	}
+	return r.about(ctx, threads.Below(t.at, id), ev)
+}
+
+// about makes what an event is about known where it is talked about.
+func (r *Room) about(ctx context.Context, at Address, ev dialogue.Event) error {
+	if len(ev.About) == 0 {
+		return nil
+	}
+	return r.engine.About(ctx, at.Conversation(), ev.About)
 }

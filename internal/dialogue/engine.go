@@ -325,6 +325,9 @@ const (
 // handle calls the intent's handler. Whatever was asked before is moot once
 // something else is being done.
 func (e *Engine) handle(ctx context.Context, t *Turn) (Reply, error) {
+	if err := t.agrees(); err != nil {
+		return Reply{}, err
+	}
 	h := e.handlers[t.Intent.Name]
 	if h == nil && t.Intent.Name == intents.OutOfScope {
 		if err := misfit(t.Request.Text, func() []string { return t.heard.Inventory.Data().Nodes }); err != nil {

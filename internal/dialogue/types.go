@@ -40,6 +40,9 @@ type Request struct {
 	// Approve is the Key of the proposal of somebody else that this turn agrees to: it
 	// counts for what was shown and for nothing else.
 	Approve string
+	// NoYes marks words that agree to nothing, whatever they mean: whoever is there
+	// agrees by Confirm and Approve alone.
+	NoYes bool
 	// Pull marks a channel that cannot be pushed to: outcomes nobody has
 	// heard yet are told first in the next answer.
 	Pull bool

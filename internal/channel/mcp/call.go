@@ -37,15 +37,7 @@ func (s *Server) call(ctx context.Context, t tool, who access.Speaker, req *mcp.
 	if c := args.text(conversationArg); c != "" {
 		turn.Conversation += ":" + c
 	}
-	if t.Name == "ask" && s.parts.Agrees(turn.Text) {
-		asked, err := s.parts.Engine.Asked(ctx, turn.Conversation)
-		if err == nil && asked {
-			err = fault.New(fault.Usage, "I take no yes here. Say yes to a proposal with the tool confirm and the proposal's id.")
-		}
-		if err != nil {
-			return refuse(err), nil
-		}
-	}
+	turn.NoYes = true
 	if button, id := turn.Button(); button == "confirm" || button == "approve" {
 		turn.Patience = s.parts.Patience
 		if res := s.person(req, id); res != nil {

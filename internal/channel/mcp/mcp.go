@@ -30,7 +30,6 @@ const Channel = "mcp"
 type Engine interface {
 	Respond(ctx context.Context, r dialogue.Request) dialogue.Reply
 	Subscribe(conversation string) *dialogue.Subscription
-	Asked(ctx context.Context, conversation string) (bool, error)
 }
 
 // Parts are what tools are made of.
@@ -38,8 +37,6 @@ type Parts struct {
 	Engine    Engine
 	Catalogue *intents.Catalogue
 	Version   string // of firstmate
-	// Agrees reports whether words are a yes to whatever is open.
-	Agrees func(text string) bool
 	// Patience is how long confirm and approve wait for how it ended.
 	Patience time.Duration
 }

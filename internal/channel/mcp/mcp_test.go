@@ -31,7 +31,7 @@ func server(t *testing.T, e *channeltest.Engine) *mcp.Server {
 		t.Fatal(err)
 	}
 	s, err := mcp.New(mcp.Parts{
-		Engine: e, Catalogue: c, Version: "test", Patience: time.Second, Agrees: func(s string) bool { return s == "yes" },
+		Engine: e, Catalogue: c, Version: "test", Patience: time.Second,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestCalls(t *testing.T) {
 		{tool: "confirm", args: map[string]any{"proposal": "a1"}, want: dialogue.Request{Confirm: "a1", Patience: time.Second}},
 		{tool: "deny", args: map[string]any{"proposal": "a1"}, want: dialogue.Request{Deny: "a1"}},
 		{tool: "approve", args: map[string]any{"proposal": "a1@sha256:00"}, want: dialogue.Request{Approve: "a1@sha256:00", Patience: time.Second}},
-		{tool: "ask", args: map[string]any{"text": "yes"}, says: "I take no yes here"},
+		{tool: "ask", args: map[string]any{"text": "yes"}, want: dialogue.Request{Text: "yes"}}, // which NoYes keeps from counting
 		{tool: "scale", args: map[string]any{"replicas": 5}, says: "not what its schema says"},
 		{tool: "scale", args: map[string]any{"targets": []string{"web"}, "replicas": -5}, says: "not what its schema says"},
 		{tool: "scale", args: map[string]any{"targets": "web", "replicas": 5}, says: "not what its schema says"},
@@ -224,7 +224,7 @@ func TestCalls(t *testing.T) {
 			a, _ := json.Marshal(got.Intent)
 			b, _ := json.Marshal(tt.want.Intent)
 			if !bytes.Equal(a, b) || got.Text != tt.want.Text || got.Confirm != tt.want.Confirm || got.Deny != tt.want.Deny || got.Approve != tt.want.Approve ||
-				got.Conversation != tt.want.Conversation || got.Patience != tt.want.Patience || got.Speaker.Key() != "mcp:ann" || !got.Pull {
+				got.Conversation != tt.want.Conversation || got.Patience != tt.want.Patience || got.Speaker.Key() != "mcp:ann" || !got.Pull || !got.NoYes {
 				t.Errorf("%+v, %s", got, a)
 			}
 		})
